@@ -1,0 +1,154 @@
+/**
+ * Every failure this project raises on purpose, in one table; docs/errors.md is made from it.
+ *
+ * - `retry`: may the same job succeed if tried again? (drives BullMQ attempts)
+ * - `http`:  status the API answers with when the error reaches a request
+ * - `help`:  what an operator should do first (printed by the CLI)
+ */
+export const ERRORS = {
+  USAGE: { retry: false, http: 400, help: 'Run `malkoha help` for the commands and their options.' },
+  BAD_REQUEST: { retry: false, http: 400, help: 'Correct the named field and send the request again.' },
+  CONFIG_INVALID: {
+    retry: false,
+    http: 500,
+    help: 'Correct the named line; conf/ in the source holds every key with its default.',
+  },
+  SETUP_MISSING: { retry: false, http: 503, help: 'Run the printed command as root, then try again.' },
+  NO_DISK_SPACE: {
+    retry: true,
+    http: 507,
+    help: 'Free disk space under the home folder, or lower `freespace` in cuckoo.conf.',
+  },
+  PORT_IN_USE: {
+    retry: false,
+    http: 503,
+    help: 'Stop the named process, or choose another port with `--port`.',
+  },
+  ALREADY_RUNNING: { retry: false, http: 503, help: 'Use the running daemon, or stop it first.' },
+  DAEMON_UNREACHABLE: {
+    retry: true,
+    http: 503,
+    help: 'Start the daemon with `malkoha up`, or name its address with `--host` and `--port`.',
+  },
+  TASK_NOT_FOUND: { retry: false, http: 404, help: 'List the tasks with GET /tasks/list.' },
+  SAMPLE_MISSING: {
+    retry: false,
+    http: 404,
+    help: 'The stored sample is gone or changed; submit the file again.',
+  },
+  NO_MATCHING_MACHINE: {
+    retry: false,
+    http: 422,
+    help: 'No configured machine has the name, platform or tags asked for; see GET /machines/list.',
+  },
+  GUEST_BUILD_FAILED: {
+    retry: false,
+    http: 503,
+    help: 'Read the named build log; the next run starts the build again.',
+  },
+  TEMPLATE_FAILED: {
+    retry: true,
+    http: 503,
+    help: 'Remove the template folder named in the message; it is made again at the next start.',
+  },
+  MACHINE_START_FAILED: {
+    retry: true,
+    http: 503,
+    help: 'Read the reason in the message; the machine is tested again before its next use.',
+  },
+  MACHINE_STOP_FAILED: {
+    retry: true,
+    http: 503,
+    help: 'End the named hypervisor process by hand; the machine stays quarantined until then.',
+  },
+  AGENT_UNREACHABLE: {
+    retry: true,
+    http: 503,
+    help: 'Is the agent running in the snapshot, and its port reachable?',
+  },
+  AGENT_REFUSED: {
+    retry: false,
+    http: 502,
+    help: 'The agent answered with an error; its text is in the message.',
+  },
+  GUEST_LOST: {
+    retry: true,
+    http: 503,
+    help: 'The machine ended or stopped answering while the sample ran; results up to then are kept.',
+  },
+  ROUTE_UNAVAILABLE: {
+    retry: false,
+    http: 422,
+    help: 'Choose a route this machine has: inetsim or drop for the default guest.',
+  },
+  CAPTURE_FAILED: { retry: true, http: 503, help: 'Is the analysis folder writable and the disk not full?' },
+  CANCELLED: { retry: false, http: 409, help: 'The task was cancelled; submit it again to run it.' },
+  PROCESSING_FAILED: {
+    retry: true,
+    http: 500,
+    help: 'The artefacts are kept: run `malkoha process ID` after mending the cause.',
+  },
+  REPORTING_FAILED: {
+    retry: true,
+    http: 500,
+    help: 'The artefacts are kept: run `malkoha process ID` after mending the cause.',
+  },
+  QUEUE_UNAVAILABLE: {
+    retry: true,
+    http: 503,
+    help: 'Redis does not answer; accepted tasks are kept and go on when it is back.',
+  },
+  PROTOCOL_VIOLATION: {
+    retry: false,
+    http: 500,
+    help: 'Guest and host speak different versions, or the sample tampered.',
+  },
+  UPLOAD_TOO_LARGE: {
+    retry: false,
+    http: 413,
+    help: 'Raise `upload_max_size` in cuckoo.conf if the size is expected.',
+  },
+} as const satisfies Record<string, { retry: boolean; http: number; help: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Callers branch on `code`; the message is for people and may change. */
+export class SandboxError extends Error {
+  override readonly name: string = 'SandboxError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get retry(): boolean {
+    return ERRORS[this.code].retry;
+  }
+
+  get help(): string {
+    return ERRORS[this.code].help;
+  }
+}
+
+/** Bytes that break a wire format. `offset` counts from the start of the stream. */
+export class ProtocolError extends SandboxError {
+  override readonly name = 'ProtocolError';
+
+  constructor(
+    message: string,
+    readonly offset: number,
+    options?: ErrorOptions,
+  ) {
+    super('PROTOCOL_VIOLATION', `${message} (offset ${offset})`, options);
+  }
+}
+
+/** One line about any thrown value, safe to show: the message, and its cause's when there is one. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `: ${reason(error.cause)}`;
+  return `${error.message}${cause}`;
+}
