@@ -51,7 +51,12 @@ const apps = ['api', 'worker', 'cli', 'distributed', 'rooter'].map((app) => ({
     'no-restricted-imports': [
       'error',
       {
-        patterns: [{ regex: '^(\\.\\./)+(api|worker|cli|distributed|rooter|apps)/', message: 'Apps never import each other.' }],
+        patterns: [
+          {
+            regex: '^(\\.\\./)+(api|worker|cli|distributed|rooter|apps)/',
+            message: 'Apps never import each other.',
+          },
+        ],
       },
     ],
   },
