@@ -128,7 +128,9 @@ export type FakenetRecord =
       /** First bytes the guest sent, base64; at most 4 KiB. */
       readonly data: string;
       readonly bytes: number;
-    };
+    }
+  /** The last line of a file that reached its bounds: so many requests were not written. */
+  | { readonly kind: 'omitted'; readonly time: number; readonly count: number };
 
 export interface Endpoint {
   readonly ip: string;
