@@ -9,7 +9,8 @@ test('facts of a small script match what the usual tools print', async () => {
     md5: 'd604a220708aa59433ba410986cd4ffa',
     sha1: '9db6f074fca0a903137b91c7c866b21d4e7205a7',
     sha256: 'bfdeaeb08cffb6a36438bcd12dda25417e3cdd36f1e7e482a2849d539225288b',
-    sha512: expect.stringMatching(/^[0-9a-f]{128}$/) as string,
+    sha512:
+      '21c8b1b3d6bb72ee5a2025efa2a9eab0e18f79bc346e30f269b474b9865edf2c53cb02538027314d4511bc21ef7f4dd46296c8dd7f885a97afe4420dac62cca4',
     ssdeep: '3:TKH4vABwJG:hxJG',
     type: 'POSIX shell script, ASCII text executable',
   });

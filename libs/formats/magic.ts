@@ -14,7 +14,7 @@ export async function fileType(head: Uint8Array): Promise<string> {
   try {
     return magic.detect(head.subarray(0, MAGIC_BYTES)) || 'data';
   } catch (error) {
-    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    if (!(error instanceof Error && error.name === 'RuntimeError')) throw error;
     // A trap on hostile bytes leaves the module's memory in an unknown state: start anew for the next file.
     loaded = undefined;
     return 'data';
