@@ -1,0 +1,101 @@
+import { bool, int, matching, text, unused, type Section } from './field.js';
+
+/** conf/cuckoo.conf. Keys and defaults are Cuckoo 2.0.7's unless a default would not be safe or not fit one host. */
+export const CUCKOO_CONF = {
+  cuckoo: {
+    api_token: text(
+      '',
+      'Token of the REST API: requests must then carry "Authorization: Bearer <token>".\nEmpty: no authentication, and only loopback addresses may be listened on.',
+    ),
+    machinery: matching(
+      'qemu',
+      /^[a-z][a-z0-9]*(\s*,\s*[a-z][a-z0-9]*)*$/,
+      'names of machinery separated by commas, such as qemu',
+      'What runs the virtual machines; <name>.conf holds their settings.',
+    ),
+    freespace: int(
+      1024,
+      'MB that must be free below the home folder to accept and to start an analysis; 0 = do not look.',
+    ),
+    memory_dump: bool(false, 'Dump the full memory of the machine after every analysis.'),
+    delete_original: unused(
+      'no',
+      'a submitted file is streamed into storage/binaries and has no other copy.',
+    ),
+    version_check: unused('yes', 'nothing here calls home.'),
+    ignore_vulnerabilities: unused('no', 'nothing here calls home.'),
+    web_secret: unused('', 'the pages use the same token as the API.'),
+    delete_bin_copy: unused('no', 'samples are kept; an analysis can be examined again at any time.'),
+    terminate_processes: unused('no', 'the machine is thrown away after each analysis.'),
+    reschedule: unused('no', 'a task whose worker died is always run again, at most three times.'),
+    process_results: unused('yes', 'processing has its own queue.'),
+    max_analysis_count: unused('0', 'stop the daemon instead.'),
+    max_machines_count: unused('0', 'the number of machines is in <machinery>.conf.'),
+    max_vmstartup_count: unused('10', 'machines wait restored and paused.'),
+    tmppath: unused('', 'uploads stream into storage/binaries.'),
+    rooter: unused('/tmp/cuckoo-rooter', 'the default guest needs no root process.'),
+  },
+  resultserver: {
+    ip: matching(
+      '127.0.0.1',
+      /^[0-9a-fA-F.:]+$/,
+      'an IP address',
+      'Address the result server listens on. Guests on a bridge need the address of that bridge.',
+    ),
+    port: int(2042, 'TCP port of the result server; 0 = any free one.', { max: 65535 }),
+    upload_max_size: int(134217728, 'Bytes that one file uploaded by a guest may have.', { min: 1 }),
+    force_port: unused('no', 'it had none in Cuckoo either.'),
+    pool_size: unused('0', 'connections are bounded per task.'),
+  },
+  timeouts: {
+    default: int(120, 'Seconds a sample may run when its task does not say.', { min: 1, max: 86_400 }),
+    critical: int(60, 'Seconds after that until the machine is stopped whatever the guest says.', {
+      min: 1,
+      max: 86_400,
+    }),
+    vm_state: int(60, 'Seconds a machine may take to start or to stop.', { min: 1, max: 3600 }),
+  },
+  database: {
+    connection: matching(
+      '',
+      /^(sqlite:\/\/\/|postgres(ql)?:\/\/)\S+$/,
+      'empty, sqlite:///<path> or postgresql://<user>:<password>@<host>/<name>',
+      'Where tasks are stored. Empty: the SQLite file malkoha.db in the home folder.',
+    ),
+    timeout: int(60, 'Seconds to wait for a connection of the pool.', { min: 1, max: 3600 }),
+  },
+  queue: {
+    connection: matching(
+      '',
+      /^(rediss?:\/\/\S+|unix:\/\/\/\S+)$/,
+      'empty, redis://<host>:<port> or unix:///<path of the socket>',
+      'Redis that carries the jobs. Empty: a private redis-server on a socket in the home folder.',
+    ),
+  },
+  api: {
+    host: matching(
+      '127.0.0.1',
+      /^[0-9a-zA-Z.:_-]+$/,
+      'a host name or an IP address',
+      'Address of the REST API. Anything but loopback needs an api_token.',
+    ),
+    port: int(8090, 'TCP port of the REST API; 0 = any free one.', { max: 65535 }),
+    upload_max_size: int(1073741824, 'Bytes that one submitted file may have.', { min: 1 }),
+  },
+  processing: {
+    analysis_size_limit: unused('134217728', 'logs are read as streams, each section with its own bound.'),
+    resolve_dns: unused('yes', 'names come from the capture; the host asks nobody about a sample.'),
+    sort_pcap: unused('yes', 'the capture is read in its own order.'),
+  },
+  feedback: {
+    enabled: unused('no', 'nothing here calls home.'),
+    name: unused('', 'nothing here calls home.'),
+    company: unused('', 'nothing here calls home.'),
+    email: unused('', 'nothing here calls home.'),
+  },
+  remotecontrol: {
+    enabled: unused('no', 'there is no remote control.'),
+    guacd_host: unused('localhost', 'there is no remote control.'),
+    guacd_port: unused('4822', 'there is no remote control.'),
+  },
+} as const satisfies Record<string, Section>;

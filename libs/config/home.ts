@@ -1,0 +1,46 @@
+import { join, resolve } from 'node:path';
+
+/** Every place below the home folder ($MALKOHA_HOME, else ~/.malkoha; only apps read that variable). */
+export interface HomePaths {
+  readonly dir: string;
+  /** cuckoo.conf, qemu.conf … */
+  readonly conf: string;
+  readonly storage: string;
+  /** analyses/<id>/ */
+  readonly analyses: string;
+  /** binaries/<sha256> */
+  readonly binaries: string;
+  /** targets/<sha256>/<submitted name>, a link to the binary: what a task's `target` names. */
+  readonly targets: string;
+  /** SQLite file, used when `[database] connection` is empty. */
+  readonly database: string;
+  /** Sockets, pid files. Mode 0700. */
+  readonly run: string;
+  /** Built guests and their templates. */
+  readonly guests: string;
+  readonly logs: string;
+  readonly redis: {
+    /** Append-only file. */
+    readonly dir: string;
+    readonly socket: string;
+    readonly pidFile: string;
+  };
+}
+
+export function homePaths(home: string): HomePaths {
+  const dir = resolve(home);
+  const at = (...names: string[]) => join(dir, ...names);
+  return {
+    dir,
+    conf: at('conf'),
+    storage: at('storage'),
+    analyses: at('storage', 'analyses'),
+    binaries: at('storage', 'binaries'),
+    targets: at('storage', 'targets'),
+    database: at('malkoha.db'),
+    run: at('run'),
+    guests: at('guests'),
+    logs: at('logs'),
+    redis: { dir: at('redis'), socket: at('run', 'redis.sock'), pidFile: at('run', 'redis.pid') },
+  };
+}

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SandboxError } from '#domain/errors.js';
+import { CUCKOO_CONF } from './cuckoo-conf.js';
+import { splitList, type Values } from './field.js';
+import { QEMU_CONF, QEMU_MACHINE } from './qemu-conf.js';
+import { hint, readConf, readSection, type Conf } from './read-conf.js';
+
+export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'];
+
+/** A machine of one's own: a section named in `[qemu] machines`. */
+export type QemuMachineSettings = Values<typeof QEMU_MACHINE> & { readonly name: string };
+
+export interface QemuSettings {
+  readonly path: string;
+  readonly accel: 'auto' | 'kvm' | 'tcg';
+  /** Default guests: how many, or `auto`; 0 when the file names machines of its own. */
+  readonly guests: number | 'auto';
+  /** MiB of each default guest. */
+  readonly memory: number;
+  readonly cpus: number;
+  readonly machines: readonly QemuMachineSettings[];
+}
+
+export interface Settings {
+  readonly cuckoo: CuckooSettings;
+  readonly qemu: QemuSettings;
+}
+
+/** Sections of cuckoo.conf that Cuckoo does not have. */
+const OURS = ['queue', 'api'] as const;
+
+/**
+ * Reads conf/*.conf over the defaults; an absent file is all defaults. The result is frozen.
+ * `variables` fill `%(NAME)s`, names in upper case.
+ *
+ * @throws CONFIG_INVALID
+ */
+export async function loadSettings(
+  confDir: string,
+  variables?: ReadonlyMap<string, string>,
+): Promise<{ settings: Settings; warnings: readonly string[] }> {
+  const [cuckooText, qemuText] = await Promise.all([
+    readIfThere(join(confDir, 'cuckoo.conf')),
+    readIfThere(join(confDir, 'qemu.conf')),
+  ]);
+  const cuckoo = readConf(cuckooText, {
+    file: join(confDir, 'cuckoo.conf'),
+    schema: CUCKOO_CONF,
+    strict: OURS,
+    ...(variables && { variables }),
+  });
+  const qemu = qemuSettings(join(confDir, 'qemu.conf'), qemuText, variables);
+  const unknown = [...cuckoo.others.keys()].map(
+    (name) =>
+      `${join(confDir, 'cuckoo.conf')}: [${name}] is not a known section${hint(name, Object.keys(CUCKOO_CONF))}`,
+  );
+  return {
+    settings: deepFreeze({ cuckoo: cuckoo.values, qemu: qemu.settings }),
+    warnings: [...cuckoo.warnings, ...unknown, ...qemu.warnings],
+  };
+}
+
+/** @throws CONFIG_INVALID */
+export function qemuSettings(
+  file: string,
+  text: string,
+  variables?: ReadonlyMap<string, string>,
+): { settings: QemuSettings; warnings: readonly string[] } {
+  const conf = readConf(text, { file, schema: QEMU_CONF, ...(variables && { variables }) });
+  const { path, accel, memory, cpus, machines: wanted } = conf.values.qemu;
+  const named = wanted === 'auto' || /^\d+$/.test(wanted) ? [] : splitList(wanted);
+  const warnings = [...conf.warnings];
+  const machines = named.map((name) => {
+    const entries = conf.others.get(name);
+    if (!entries) {
+      throw new SandboxError(
+        'CONFIG_INVALID',
+        `${file}: [qemu] machines names "${name}", but there is no section [${name}]${hint(name, [...conf.others.keys()])}`,
+      );
+    }
+    const section = readSection(file, QEMU_MACHINE, entries, false);
+    warnings.push(...section.warnings);
+    return { ...section.values, name, label: section.values.label || name };
+  });
+  const guests = named.length > 0 ? 0 : wanted === 'auto' ? 'auto' : Number(wanted);
+  return { settings: { path, accel, guests, memory, cpus, machines }, warnings };
+}
+
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new SandboxError('CONFIG_INVALID', `${file} cannot be read`, { cause });
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

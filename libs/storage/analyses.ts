@@ -1,0 +1,65 @@
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { ANALYSIS_FOLDERS, ARTIFACTS, type TaskFile } from '#domain/artifacts.js';
+import type { Task } from '#domain/task.js';
+import { binaryPath } from './binaries.js';
+
+export interface AnalysisPlaces {
+  readonly analyses: string;
+  readonly binaries: string;
+}
+
+export function analysisDir(analyses: string, taskId: number): string {
+  return join(analyses, String(taskId));
+}
+
+/**
+ * A fresh analysis folder with its sub-folders and, for a file, `binary` → the stored sample.
+ * What an earlier attempt left is removed: its half results would be taken for this run's.
+ */
+export async function makeAnalysis({ analyses, binaries }: AnalysisPlaces, task: Task): Promise<string> {
+  const dir = analysisDir(analyses, task.id);
+  await removeAnalysis(analyses, task.id);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  for (const folder of ANALYSIS_FOLDERS) await mkdir(join(dir, folder));
+  if (task.sample) {
+    await symlink(relative(dir, binaryPath(binaries, task.sample.sha256)), join(dir, ARTIFACTS.sample));
+  }
+  await pointLatest(analyses, task.id);
+  return dir;
+}
+
+export async function removeAnalysis(analyses: string, taskId: number): Promise<void> {
+  await rm(analysisDir(analyses, taskId), { recursive: true, force: true });
+}
+
+/** Whole or not at all: examine() must never read half of it. */
+export async function writeTaskFile(dir: string, content: TaskFile): Promise<void> {
+  const path = join(dir, ARTIFACTS.task);
+  await writeFile(`${path}.new`, `${JSON.stringify(content, null, 2)}\n`, { flush: true });
+  await rename(`${path}.new`, path);
+}
+
+export async function readTaskFile(dir: string): Promise<TaskFile> {
+  // Written by the host alone; the guest may not upload over it.
+  return JSON.parse(await readFile(join(dir, ARTIFACTS.task), 'utf8')) as TaskFile;
+}
+
+/** The task with its dates as text, for task.json. */
+export function taskFileTask(task: Task): TaskFile['task'] {
+  return {
+    ...task,
+    clock: task.clock?.toISOString() ?? null,
+    addedOn: task.addedOn.toISOString(),
+    startedOn: task.startedOn?.toISOString() ?? null,
+    completedOn: task.completedOn?.toISOString() ?? null,
+  };
+}
+
+/** analyses/latest → the newest id, swapped in one step: readers never find it missing. */
+async function pointLatest(analyses: string, taskId: number): Promise<void> {
+  const fresh = join(analyses, `.latest-${taskId}`);
+  await rm(fresh, { force: true });
+  await symlink(String(taskId), fresh);
+  await rename(fresh, join(analyses, 'latest'));
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SandboxError } from '#domain/errors.js';
+import type { Sample } from '#domain/task.js';
+
+/** Hashes and type of a file, from its bytes as they pass. */
+export interface FactsAccumulator {
+  update(chunk: Buffer): void;
+  finish(): Promise<Omit<Sample, 'id'>>;
+}
+
+export interface StoreOptions {
+  readonly binariesDir: string;
+  readonly maxBytes: number;
+  readonly facts: FactsAccumulator;
+}
+
+/** storage/binaries/<sha256>. @throws SAMPLE_MISSING when the text is not a SHA-256: it must never name another path */
+export function binaryPath(binariesDir: string, sha256: string): string {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) throw new SandboxError('SAMPLE_MISSING', 'not a SHA-256');
+  return join(binariesDir, sha256);
+}
+
+/**
+ * Streams a sample into storage/binaries/<sha256>, mode 0440, hashing on the way; one that is there stays.
+ * A temporary file beside it is synced, then linked, so that the name never holds half a file.
+ *
+ * @throws UPLOAD_TOO_LARGE beyond `maxBytes`
+ */
+export async function storeSample(
+  source: AsyncIterable<Uint8Array>,
+  { binariesDir, maxBytes, facts }: StoreOptions,
+  signal: AbortSignal,
+): Promise<Omit<Sample, 'id'>> {
+  await mkdir(binariesDir, { recursive: true, mode: 0o700 });
+  const temporary = join(binariesDir, `.upload-${randomUUID()}`);
+  const file = await open(temporary, 'wx', 0o440);
+  try {
+    let size = 0;
+    for await (const chunk of source) {
+      signal.throwIfAborted();
+      size += chunk.length;
+      if (size > maxBytes) {
+        throw new SandboxError('UPLOAD_TOO_LARGE', `the file is larger than ${maxBytes} bytes`);
+      }
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      facts.update(bytes);
+      await writeAll(file, bytes);
+    }
+    signal.throwIfAborted();
+    await file.sync();
+    const found = await facts.finish();
+    await linkOnce(temporary, binaryPath(binariesDir, found.sha256));
+    await syncFolder(binariesDir);
+    return found;
+  } finally {
+    await file.close();
+    await rm(temporary, { force: true });
+  }
+}
+
+/** `write` may take less than all, as on a disk that fills up. */
+async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Buffer): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) at += (await file.write(bytes, at)).bytesWritten;
+}
+
+async function linkOnce(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+async function syncFolder(dir: string): Promise<void> {
+  await using folder = await open(dir, 'r');
+  await folder.sync();
+}

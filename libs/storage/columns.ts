@@ -1,0 +1,29 @@
+import type { ValueTransformer } from 'typeorm';
+
+/**
+ * Dates are text, `YYYY-MM-DD HH:MM:SS.mmm` in UTC, in every database: it sorts as time does, reads well in a SQL
+ * shell, and no driver can shift it by a time zone.
+ */
+export const utcDate: ValueTransformer = {
+  to: (value: unknown): unknown => (value instanceof Date ? utcText(value) : value),
+  from: (value: unknown): unknown =>
+    typeof value === 'string' ? new Date(`${value.replace(' ', 'T')}Z`) : value,
+};
+
+export function utcText(date: Date): string {
+  return date.toISOString().slice(0, 23).replace('T', ' ');
+}
+
+/** PostgreSQL answers bigint as text. File sizes and epochs stay below 2^53. */
+export const safeInteger: ValueTransformer = {
+  to: (value: unknown): unknown => value,
+  from: (value: unknown): unknown => (typeof value === 'string' ? Number(value) : value),
+};
+
+/** A list of words, or an object, as JSON text. */
+export const json: ValueTransformer = {
+  to: (value: unknown): unknown => JSON.stringify(value),
+  from: (value: unknown): unknown => (typeof value === 'string' ? JSON.parse(value) : value),
+};
+
+export const DATE = { type: 'varchar', length: 23, transformer: utcDate } as const;

@@ -1,0 +1,120 @@
+import 'reflect-metadata';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { reason, SandboxError } from '#domain/errors.js';
+import { ErrorRow } from './entities/error.entity.js';
+import { GuestRow } from './entities/guest.entity.js';
+import { MachineRow } from './entities/machine.entity.js';
+import { SampleRow } from './entities/sample.entity.js';
+import { TagRow } from './entities/tag.entity.js';
+import { TaskRow } from './entities/task.entity.js';
+import { Tables1700000000001 } from './migrations/0001-tables.js';
+
+/** Milliseconds one statement waits for another process's write lock. Writes here take a few. */
+const BUSY_TIMEOUT_MS = 10_000;
+/** Any number, the same for every process of ours: the advisory lock that PostgreSQL migrations hold. */
+const MIGRATION_LOCK = 0x6d616c6b;
+
+const ENTITIES = [TaskRow, SampleRow, TagRow, GuestRow, ErrorRow, MachineRow];
+const MIGRATIONS = [Tables1700000000001];
+
+/** The part of better-sqlite3 used here; it ships no types. */
+interface Sqlite {
+  pragma(source: string): unknown;
+}
+
+/**
+ * Opens the database and brings its tables up to date; several processes may do so at once.
+ * `connection` is `sqlite:///<path>` or a PostgreSQL URL. Close it with `destroy()`.
+ *
+ * @throws CONFIG_INVALID for another kind of connection, SETUP_MISSING when it does not open
+ */
+export async function openDatabase(connection: string): Promise<DataSource> {
+  const db = new DataSource(await options(connection));
+  try {
+    await db.initialize();
+    await migrate(db);
+    return db;
+  } catch (cause) {
+    if (db.isInitialized) await db.destroy();
+    throw new SandboxError(
+      'SETUP_MISSING',
+      `the database did not open (${shown(connection)}): ${reason(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** `[database] connection` of cuckoo.conf, or the SQLite file at `fallback` when that is empty. */
+export function databaseConnection(configured: string, fallback: string): string {
+  return configured === '' ? `sqlite://${fallback}` : configured;
+}
+
+async function options(connection: string): Promise<DataSourceOptions> {
+  const common = { entities: ENTITIES, migrations: MIGRATIONS, migrationsTableName: 'migrations' };
+  const file = /^sqlite:\/\/(\/.+)$/.exec(connection)?.[1];
+  if (file !== undefined) {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    return {
+      ...common,
+      type: 'better-sqlite3',
+      database: file,
+      timeout: BUSY_TIMEOUT_MS,
+      prepareDatabase: prepareSqlite,
+    };
+  }
+  if (/^postgres(ql)?:\/\//.test(connection)) return { ...common, type: 'postgres', url: connection };
+  throw new SandboxError(
+    'CONFIG_INVALID',
+    `[database] connection must be sqlite:///<path> or postgresql://…, not ${JSON.stringify(shown(connection))}`,
+  );
+}
+
+async function prepareSqlite(sqlite: Sqlite): Promise<void> {
+  await enterWal(sqlite);
+  // An accepted task must survive power loss, not only the end of this process: each commit is synced.
+  sqlite.pragma('synchronous = FULL');
+}
+
+/** The change to WAL does not wait for locks as statements do: two processes that start together may collide. */
+async function enterWal(sqlite: Sqlite): Promise<void> {
+  for (let left = 100; ; left -= 1) {
+    try {
+      sqlite.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (left === 0 || !reason(error).includes('locked')) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+/** Only one process at a time migrates; the others wait, then find nothing to do. */
+async function migrate(db: DataSource): Promise<void> {
+  const guard = db.createQueryRunner();
+  const sqlite = db.options.type === 'better-sqlite3';
+  try {
+    await guard.query(sqlite ? 'BEGIN IMMEDIATE' : `SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
+    try {
+      // SQLite has one connection per process: the migrations run inside the transaction just begun.
+      await db.runMigrations({ transaction: sqlite ? 'none' : 'each' });
+      if (sqlite) await guard.query('COMMIT');
+    } catch (error) {
+      if (sqlite) await guard.query('ROLLBACK');
+      throw error;
+    } finally {
+      if (!sqlite) await guard.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK})`);
+    }
+  } finally {
+    await guard.release();
+  }
+}
+
+/** Without the password. */
+function shown(connection: string): string {
+  return connection.replace(/:[^:@/]*@/, ':…@');
+}

@@ -1,0 +1,295 @@
+import { In, type DataSource, type EntityManager } from 'typeorm';
+import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity.js';
+import { SandboxError } from '#domain/errors.js';
+import {
+  canMove,
+  TASK_STATUSES,
+  type Sample,
+  type Submission,
+  type Task,
+  type TaskStatus,
+} from '#domain/task.js';
+import { utcText } from './columns.js';
+import { ErrorRow } from './entities/error.entity.js';
+import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
+import { SampleRow } from './entities/sample.entity.js';
+import { TagRow } from './entities/tag.entity.js';
+import { TaskRow } from './entities/task.entity.js';
+import {
+  toLease,
+  toTask,
+  type Claim,
+  type Guest,
+  type TaskCounts,
+  type TaskDetails,
+  type TaskFilter,
+  type TaskLease,
+} from './task-details.js';
+import { transaction, write } from './turns.js';
+
+/** Characters of one error message kept: some quote what a guest said. */
+const MESSAGE_LIMIT = 16_384;
+/** Tasks loaded at a time when a list has no limit. */
+const PAGE = 200;
+
+/** What a move may set beside the status. */
+export interface MoveFields {
+  readonly startedOn?: Date | null;
+  readonly completedOn?: Date | null;
+  readonly route?: string | null;
+}
+
+/** The tasks in SQL, the truth about them. A status changes by one conditional UPDATE, so of two movers one wins. */
+export class Tasks {
+  constructor(private readonly db: DataSource) {}
+
+  /** Stores the task, pending, and its sample unless the content is known. */
+  async create(submission: Submission, sample: Omit<Sample, 'id'> | null): Promise<Task> {
+    const id = await transaction(this.db, async (db) => {
+      const { tags, ...columns } = submission;
+      const sampleId = sample && (await sampleIdOf(db, sample));
+      const inserted = await db.insert(TaskRow, {
+        ...columns,
+        sampleId,
+        status: 'pending',
+        addedOn: new Date(),
+      });
+      const taskId = (inserted.identifiers[0] as { id: number }).id;
+      const tagIds = await tagIdsOf(db, [...new Set(tags)]);
+      if (tagIds.length > 0) {
+        await db
+          .createQueryBuilder()
+          .insert()
+          .into('tasks_tags')
+          .values(tagIds.map((tag_id) => ({ task_id: taskId, tag_id })))
+          .execute();
+      }
+      return taskId;
+    });
+    return this.get(id);
+  }
+
+  /** @throws TASK_NOT_FOUND */
+  async get(id: number): Promise<Task> {
+    const [row] = await this.#rows([id]);
+    if (!row) throw new SandboxError('TASK_NOT_FOUND', `there is no task ${id}`);
+    return toTask(row);
+  }
+
+  async find(id: number): Promise<TaskDetails | null> {
+    const [details] = await this.#details([id]);
+    return details ?? null;
+  }
+
+  /** Cheap: for those who wait. */
+  async status(id: number): Promise<TaskStatus | null> {
+    const row = await this.db.manager.findOne(TaskRow, { select: { id: true, status: true }, where: { id } });
+    return row?.status ?? null;
+  }
+
+  /** Statuses of the tasks that exist among `ids`. */
+  async statuses(ids: readonly number[]): Promise<ReadonlyMap<number, TaskStatus>> {
+    const rows = await this.db.manager.find(TaskRow, {
+      select: { id: true, status: true },
+      where: { id: In([...ids]) },
+    });
+    return new Map(rows.map((row) => [row.id, row.status]));
+  }
+
+  /** Unfinished tasks first by id, then by completion. Loads a page at a time: a list without limit may be long. */
+  async *list(
+    filter: TaskFilter = {},
+    { limit = Infinity, offset = 0 }: { limit?: number; offset?: number } = {},
+  ): AsyncGenerator<TaskDetails> {
+    for (let at = 0; at < limit; at += PAGE) {
+      const ids = await this.#ids(filter, Math.min(PAGE, limit - at), offset + at);
+      yield* await this.#details(ids);
+      if (ids.length < PAGE) return;
+    }
+  }
+
+  async counts(): Promise<TaskCounts> {
+    const rows = await this.db
+      .createQueryBuilder(TaskRow, 'task')
+      .select('task.status', 'status')
+      .addSelect('COUNT(*)', 'n')
+      .groupBy('task.status')
+      .getRawMany<{ status: TaskStatus; n: number | string }>();
+    const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, 0])) as Record<
+      TaskStatus,
+      number
+    >;
+    for (const { status, n } of rows) counts[status] = Number(n);
+    return { ...counts, total: Object.values(counts).reduce((sum, n) => sum + n, 0) };
+  }
+
+  /**
+   * Moves the task if it still is `from` (and, when an epoch is given, still that run). False: somebody else was first.
+   * Moving to `pending` takes the run back; to `completed`, sets completed_on.
+   */
+  async move(
+    id: number,
+    from: TaskStatus,
+    to: TaskStatus,
+    { epoch, ...fields }: MoveFields & { readonly epoch?: number } = {},
+  ): Promise<boolean> {
+    if (!canMove(from, to)) throw new TypeError(`a task never goes from ${from} to ${to}`);
+    const ends = from === 'running' ? { worker: null, heartbeatOn: null } : {};
+    const restarts = to === 'pending' ? { startedOn: null } : {};
+    const done = from === 'running' && to !== 'pending' ? { completedOn: new Date() } : {};
+    return this.#update(
+      { id, status: from, ...(epoch !== undefined && { epoch }) },
+      { status: to, ...ends, ...restarts, ...done, ...fields },
+    );
+  }
+
+  /** pending → running for this worker, or null when the task is not pending (any more). */
+  async claim(id: number, worker: string): Promise<Claim | null> {
+    const now = new Date();
+    const won = await this.#update(
+      { id, status: 'pending' },
+      {
+        status: 'running',
+        worker,
+        heartbeatOn: now,
+        startedOn: now,
+        completedOn: null,
+        attempt: () => 'attempt + 1',
+        epoch: () => 'epoch + 1',
+      },
+    );
+    if (!won) return null;
+    const [row] = await this.#rows([id]);
+    return row ? { task: toTask(row), attempt: row.attempt, epoch: row.epoch } : null;
+  }
+
+  /** running → pending by a worker that shuts down: the attempt does not count. */
+  async handBack(id: number, epoch: number): Promise<boolean> {
+    return this.#update(
+      { id, status: 'running', epoch },
+      { status: 'pending', worker: null, heartbeatOn: null, startedOn: null, attempt: () => 'attempt - 1' },
+    );
+  }
+
+  /** Says that the worker lives. Returns the tasks that are still its own: one that is missing was taken away. */
+  async heartbeat(worker: string): Promise<ReadonlySet<number>> {
+    const mine = { status: 'running' as const, worker };
+    await write(this.db, (db) => db.update(TaskRow, mine, { heartbeatOn: new Date() }));
+    const rows = await this.db.manager.find(TaskRow, { select: { id: true }, where: mine });
+    return new Set(rows.map((row) => row.id));
+  }
+
+  /** Tasks of one status by id, after `afterId`: how the reconciler walks them. */
+  async leases(status: TaskStatus, afterId: number, limit: number): Promise<TaskLease[]> {
+    const rows = await this.db
+      .createQueryBuilder(TaskRow, 'task')
+      .select('task.id', 'id')
+      .where('task.status = :status AND task.id > :afterId', { status, afterId })
+      .orderBy('task.id')
+      .limit(limit)
+      .getRawMany<{ id: number }>();
+    return (await this.#rows(rows.map((row) => row.id))).map(toLease);
+  }
+
+  /** For people; `action` is a short word for programs, often an error code. */
+  async addError(taskId: number, action: string | null, message: string): Promise<void> {
+    await write(this.db, (db) =>
+      db.insert(ErrorRow, { taskId, action, message: message.slice(0, MESSAGE_LIMIT) }),
+    );
+  }
+
+  /** The machine the task runs on; a second run replaces the first one's. */
+  async putGuest(taskId: number, guest: Omit<Guest, 'id'>): Promise<void> {
+    await write(this.db, (db) => db.upsert(GuestRow, { ...guest, taskId }, ['taskId']));
+  }
+
+  /** `stopped` and `failed` also set shutdown_on. */
+  async guestStatus(taskId: number, status: GuestStatus): Promise<void> {
+    const over = status === 'stopped' || status === 'failed';
+    await write(this.db, (db) =>
+      db.update(GuestRow, { taskId }, { status, ...(over && { shutdownOn: new Date() }) }),
+    );
+  }
+
+  /** Removes the row with its errors and guest, if its status is one of `when`. */
+  async delete(id: number, when: readonly TaskStatus[]): Promise<boolean> {
+    const { affected } = await write(this.db, (db) => db.delete(TaskRow, { id, status: In([...when]) }));
+    return affected === 1;
+  }
+
+  async #update(where: Partial<TaskRow>, set: QueryDeepPartialEntity<TaskRow>): Promise<boolean> {
+    const { affected } = await write(this.db, (db) => db.update(TaskRow, where, set));
+    return affected === 1;
+  }
+
+  async #ids(filter: TaskFilter, limit: number, offset: number): Promise<number[]> {
+    const { status, owner, sampleId, completedAfter } = filter;
+    const query = this.db.createQueryBuilder(TaskRow, 'task').select('task.id', 'id');
+    if (status !== undefined) query.andWhere('task.status = :status', { status });
+    if (owner !== undefined) query.andWhere('task.owner = :owner', { owner });
+    if (sampleId !== undefined) query.andWhere('task.sampleId = :sampleId', { sampleId });
+    if (completedAfter !== undefined) {
+      query.andWhere('task.completedOn > :after', { after: utcText(completedAfter) });
+    }
+    const rows = await query
+      .orderBy('task.completedOn', 'ASC', 'NULLS FIRST')
+      .addOrderBy('task.id')
+      .limit(limit)
+      .offset(offset)
+      .getRawMany<{ id: number }>();
+    return rows.map((row) => row.id);
+  }
+
+  /** In the order of `ids`; those that are gone are left out. */
+  async #rows(ids: readonly number[]): Promise<TaskRow[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.db.manager.find(TaskRow, {
+      where: { id: In([...ids]) },
+      relations: { sample: true, tags: true },
+    });
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
+  }
+
+  async #details(ids: readonly number[]): Promise<TaskDetails[]> {
+    const rows = await this.#rows(ids);
+    if (rows.length === 0) return [];
+    const theirs = { taskId: In([...ids]) };
+    const [guests, errors] = await Promise.all([
+      this.db.manager.find(GuestRow, { where: theirs }),
+      this.db.manager.find(ErrorRow, { where: theirs, order: { id: 'ASC' } }),
+    ]);
+    return rows.map((row) => ({
+      task: toTask(row),
+      guest: guests.find((guest) => guest.taskId === row.id) ?? null,
+      errors: errors.filter((error) => error.taskId === row.id).map((error) => error.message),
+    }));
+  }
+}
+
+async function sampleIdOf(db: EntityManager, sample: Omit<Sample, 'id'>): Promise<number> {
+  await db
+    .createQueryBuilder()
+    .insert()
+    .into(SampleRow)
+    .values(sample)
+    .orIgnore()
+    .updateEntity(false)
+    .execute();
+  const row = await db.findOneByOrFail(SampleRow, { sha256: sample.sha256 });
+  return row.id;
+}
+
+async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<number[]> {
+  if (names.length === 0) return [];
+  await db
+    .createQueryBuilder()
+    .insert()
+    .into(TagRow)
+    .values(names.map((name) => ({ name })))
+    .orIgnore()
+    .updateEntity(false)
+    .execute();
+  const rows = await db.findBy(TagRow, { name: In([...names]) });
+  return rows.map((row) => row.id);
+}
