@@ -117,8 +117,14 @@ test('a worker that lost its task cannot end the run of the next one', async () 
   expect(await tasks.move(id, 'running', 'completed', { epoch: first?.epoch ?? 0 })).toBe(false);
   expect([...(await tasks.heartbeat('w1'))]).toEqual([]);
   expect([...(await tasks.heartbeat('w2'))]).toEqual([id]);
-  expect(await tasks.move(id, 'running', 'completed', { epoch: second?.epoch ?? 0, route: 'inetsim' })).toBe(true);
-  expect(await tasks.get(id)).toMatchObject({ status: 'completed', route: 'inetsim', completedOn: expect.any(Date) });
+  expect(await tasks.move(id, 'running', 'completed', { epoch: second?.epoch ?? 0, route: 'inetsim' })).toBe(
+    true,
+  );
+  expect(await tasks.get(id)).toMatchObject({
+    status: 'completed',
+    route: 'inetsim',
+    completedOn: expect.any(Date),
+  });
 });
 
 test('a run handed back does not count, one taken back does', async () => {
@@ -183,7 +189,9 @@ test('a second process on the same file sees everything and adds to it', async (
   try {
     const theirs = new Tasks(other);
     const both = [tasks, theirs, tasks, theirs, tasks, theirs];
-    const made = await Promise.all(both.map((one) => one.create({ ...submission, tags: ['a', 'b'] }, sample)));
+    const made = await Promise.all(
+      both.map((one) => one.create({ ...submission, tags: ['a', 'b'] }, sample)),
+    );
     expect(made.map((task) => task.id).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(await theirs.claim(1, 'w')).not.toBeNull();
     expect(await tasks.claim(1, 'w')).toBeNull();

@@ -1,0 +1,256 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { homePaths, type HomePaths } from '#config/home.js';
+import type { Submission } from '#domain/task.js';
+import { publish, subscribe, type TaskEvent } from '#queue/events.js';
+import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
+import { analysisQueue, openWorker, PROCESSING_QUEUE, Queues } from '#queue/queues.js';
+import { reconcile } from '#queue/reconcile.js';
+import { connectRedis } from '#queue/redis.js';
+import { startTime } from '#queue/worker-id.js';
+import { openDatabase } from '#storage/database.js';
+import { Tasks } from '#storage/tasks.js';
+
+const signal = new AbortController().signal;
+const quiet = () => {};
+const submission: Submission = {
+  category: 'url',
+  target: 'http://example.org/',
+  package: null,
+  timeout: 0,
+  priority: 1,
+  custom: null,
+  owner: null,
+  machine: null,
+  platform: null,
+  tags: [],
+  options: null,
+  memory: false,
+  enforceTimeout: false,
+  clock: null,
+};
+const LANE = analysisQueue('default');
+
+let home: HomePaths;
+let server: PrivateRedis;
+let redis: Redis;
+
+beforeEach(async () => {
+  home = homePaths(await mkdtemp(join(tmpdir(), 'malkoha-queue-')));
+  server = await startPrivateRedis(home.redis, signal);
+  redis = connectRedis(server.connection, quiet);
+  await redis.ping();
+});
+
+afterEach(async () => {
+  redis.disconnect();
+  await server[Symbol.asyncDispose]();
+  await rm(home.dir, { recursive: true });
+});
+
+async function withTasks(work: (tasks: Tasks, queues: Queues) => Promise<void>): Promise<void> {
+  const db = await openDatabase(`sqlite://${home.database}`);
+  const queues = new Queues(redis, quiet);
+  try {
+    await work(new Tasks(db), queues);
+  } finally {
+    await queues[Symbol.asyncDispose]();
+    await db.destroy();
+  }
+}
+
+test('the private server has no TCP port, never evicts, and its socket is for us alone', async () => {
+  expect(await redis.config('GET', 'port')).toEqual(['port', '0']);
+  expect(await redis.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction']);
+  expect(await redis.config('GET', 'appendonly')).toEqual(['appendonly', 'yes']);
+  expect((await stat(home.redis.socket)).mode & 0o777).toBe(0o600);
+});
+
+test('a second server on the same home is refused and names the process', async () => {
+  await expect(startPrivateRedis(home.redis, signal)).rejects.toMatchObject({
+    code: 'ALREADY_RUNNING',
+    message: expect.stringContaining(String(process.pid)),
+  });
+});
+
+test('what was queued is there after a restart', async () => {
+  await using queues = new Queues(redis, quiet);
+  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, tags: [] });
+  redis.disconnect();
+  await server[Symbol.asyncDispose]();
+  server = await startPrivateRedis(home.redis, signal);
+  redis = connectRedis(server.connection, quiet);
+  await using again = new Queues(redis, quiet);
+  expect(await again.states(LANE, [5, 6])).toEqual(['present', 'none']);
+});
+
+test('a server that is killed is told of', async () => {
+  process.kill(server.pid, 'SIGKILL');
+  await once(server.lost, 'abort');
+  expect(server.lost.reason).toMatchObject({
+    code: 'QUEUE_UNAVAILABLE',
+    message: expect.stringContaining('SIGKILL'),
+  });
+});
+
+test('the server ends with its owner, even by kill -9', async () => {
+  const other = homePaths(await mkdtemp(join(tmpdir(), 'malkoha-orphan-')));
+  const places = JSON.stringify(other.redis);
+  // A short program that only does what the owner does: spawn with the kernel's promise, then get killed.
+  const script = `
+    const { spawn } = require('node:child_process');
+    const p = ${places};
+    require('node:fs').mkdirSync(p.dir, { recursive: true });
+    const c = spawn('setpriv', ['--pdeathsig', 'TERM', 'redis-server', '--port', '0', '--unixsocket', p.dir + '/s'], { detached: true });
+    console.log(c.pid);
+    setInterval(() => {}, 1000);`;
+  const owner = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(owner.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  owner.kill('SIGKILL');
+  for (let waited = 0; startTime(pid) !== null && waited < 5000; waited += 20) await sleep(20);
+  expect(startTime(pid)).toBeNull();
+  await rm(other.dir, { recursive: true });
+});
+
+test('a server left behind by a dead owner is ended by the next start, and its queue is read', async () => {
+  await using queues = new Queues(redis, quiet);
+  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, tags: [] });
+  redis.disconnect();
+  const orphan = server.pid;
+  const recorded = JSON.parse(await readFile(home.redis.pidFile, 'utf8')) as Record<string, number>;
+  await writeFile(home.redis.pidFile, JSON.stringify({ ...recorded, ownerStartTime: 1 }));
+  const next = await startPrivateRedis(home.redis, signal);
+  expect(startTime(orphan)).toBeNull();
+  server = next;
+  redis = connectRedis(server.connection, quiet);
+  await using again = new Queues(redis, quiet);
+  expect(await again.states(LANE, [5])).toEqual(['present']);
+});
+
+test('one job per task, the larger priority first, equal ones in order', async () => {
+  await using queues = new Queues(redis, quiet);
+  const order = [
+    { id: 1, priority: 1 },
+    { id: 2, priority: 1 },
+    { id: 3, priority: 3 },
+    { id: 4, priority: -7 },
+    { id: 5, priority: 999 },
+    { id: 1, priority: 1 },
+  ];
+  for (const task of order)
+    await queues.enqueueAnalysis({ ...task, machine: null, platform: null, tags: [] });
+  const done: number[] = [];
+  const worker = openWorker(LANE, redis, async (job) => void done.push(job.data.taskId));
+  worker.on('error', quiet);
+  while (done.length < 5) await once(worker, 'completed');
+  await worker.close();
+  expect(done).toEqual([5, 3, 1, 2, 4]);
+});
+
+test('the job of a task that a worker holds is not removed, any other is', async () => {
+  await using queues = new Queues(redis, quiet);
+  const release = new AbortController();
+  const hold = once(release.signal, 'abort');
+  for (const id of [1, 2])
+    await queues.enqueueAnalysis({ id, priority: 1, machine: null, platform: null, tags: [] });
+  const worker = openWorker(LANE, redis, async () => void (await hold));
+  worker.on('error', quiet);
+  await once(worker, 'active');
+  expect(await queues.remove(1)).toBe(false);
+  expect(await queues.remove(2)).toBe(true);
+  expect(await queues.remove(77)).toBe(true);
+  release.abort();
+  await worker.close();
+});
+
+test('reconcile: rows without a job get one, lost workers lose their tasks, the third time for good', async () => {
+  await withTasks(async (tasks, queues) => {
+    for (let n = 0; n < 4; n += 1) await tasks.create(submission, null);
+    await tasks.claim(2, 'here/1/1');
+    for (let n = 0; n < 3; n += 1) {
+      await tasks.claim(3, 'here/1/1');
+      if (n < 2) await tasks.move(3, 'running', 'pending');
+    }
+    const live = await tasks.claim(4, 'there/1/1');
+    await tasks.move(4, 'running', 'completed', { epoch: live?.epoch ?? 0 });
+
+    const repaired = await reconcile(tasks, queues, (worker) => worker === 'here/1/1', signal);
+    expect(repaired).toEqual({ enqueued: [1, 2, 4], takenBack: [2], failed: [3] });
+    expect(await queues.states(LANE, [1, 2, 3])).toEqual(['present', 'present', 'none']);
+    expect(await queues.states(PROCESSING_QUEUE, [4])).toEqual(['present']);
+    expect(await tasks.find(3)).toMatchObject({
+      task: { status: 'failed_analysis' },
+      errors: ['the worker was lost 3 times while this task ran'],
+    });
+
+    const second = await reconcile(tasks, queues, () => false, signal);
+    expect(second).toEqual({ enqueued: [], takenBack: [], failed: [] });
+  });
+});
+
+test('reconcile: a processing job that failed for good fails its task with the reason, and can be queued again', async () => {
+  await withTasks(async (tasks, queues) => {
+    await tasks.create(submission, null);
+    await tasks.claim(1, 'w');
+    await tasks.move(1, 'running', 'completed');
+    await queues.get(PROCESSING_QUEUE).add('task', { taskId: 1 }, { jobId: 'task-1', attempts: 1 });
+    const worker = openWorker(PROCESSING_QUEUE, redis, async () => {
+      throw new Error('the trace is not one');
+    });
+    worker.on('error', quiet);
+    await once(worker, 'failed');
+    await worker.close();
+
+    expect((await reconcile(tasks, queues, () => false, signal)).failed).toEqual([1]);
+    expect(await tasks.find(1)).toMatchObject({
+      task: { status: 'failed_processing' },
+      errors: ['the trace is not one'],
+    });
+    await tasks.move(1, 'failed_processing', 'completed');
+    await queues.enqueueProcessing({ id: 1, priority: 1 });
+    expect(await queues.states(PROCESSING_QUEUE, [1])).toEqual(['present']);
+  });
+});
+
+test('without Redis a producer is told at once, and the queue works again when it is back', async () => {
+  await using queues = new Queues(redis, quiet);
+  const task = { id: 1, priority: 1, machine: null, platform: null, tags: [] };
+  await queues.enqueueAnalysis(task);
+  await server[Symbol.asyncDispose]();
+  await once(redis, 'close').catch(quiet);
+  await expect(queues.enqueueAnalysis(task)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  const back = once(redis, 'ready');
+  server = await startPrivateRedis(home.redis, signal);
+  await back;
+  await queues.enqueueAnalysis({ ...task, id: 2 });
+  expect(await queues.states(LANE, [1, 2])).toEqual(['present', 'present']);
+});
+
+test('events reach who listens; what is not an event is dropped', async () => {
+  const heard: TaskEvent[] = [];
+  const both = new AbortController();
+  await using _subscription = subscribe(
+    redis,
+    (event) => {
+      heard.push(event);
+      if (heard.length === 2) both.abort();
+    },
+    quiet,
+  );
+  while ((await redis.pubsub('NUMSUB', 'malkoha:events'))[1] === 0) await sleep(5);
+  await redis.publish('malkoha:events', '{"kind":"status","task":"1"}');
+  await redis.publish('malkoha:events', 'not JSON');
+  const at = new Date(0).toISOString();
+  await publish(redis, { kind: 'phase', task: 1, phase: 'restore', ms: 62, at });
+  const heardBoth = once(both.signal, 'abort');
+  await publish(redis, { kind: 'status', task: 1, status: 'running', at, machine: 'guest1' });
+  await heardBoth;
+  expect(heard.map((event) => event.kind)).toEqual(['phase', 'status']);
+});
