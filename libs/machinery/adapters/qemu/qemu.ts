@@ -1,0 +1,128 @@
+import { SandboxError } from '#domain/errors.js';
+import type { Machine, PowerState } from '#domain/machine.js';
+import type { Machinery } from '../../machinery.js';
+import { lossWatch } from './loss.js';
+import type { Template } from './parts.js';
+import type { QemuProcess } from './process.js';
+import { openTemplate } from './restore.js';
+import { dumpMemory, screenshot } from './evidence.js';
+
+export interface QemuSetup {
+  readonly template: Template;
+  readonly machines: readonly Machine[];
+  /** Holds records and work folders while machines run; see reapOrphans(). */
+  readonly runDir: string;
+  /** Wires a machine about to be restored: the unix socket its network card connects to. */
+  readonly wire: (machine: Machine) => Promise<string>;
+}
+
+/** A command that QEMU answers at once; a QEMU that does not is broken or hostile. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+const KILL_TIMEOUT_MS = 10_000;
+
+/** Equal machines for one template: names `linux1`, `linux2`… */
+export function defaultMachines(count: number): readonly Machine[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `linux${index + 1}`,
+    label: `linux${index + 1}`,
+    platform: 'linux',
+    tags: ['x64'],
+    ip: '10.0.2.15',
+    resultServer: { ip: '10.0.2.2', port: 2042 },
+    snapshot: null,
+  }));
+}
+
+/**
+ * One fresh, unprivileged QEMU per analysis, restored from a template in ~60 ms and thrown away afterwards.
+ * Machines share nothing that one of them could change.
+ *
+ * @throws TEMPLATE_FAILED when the template's files are not what was saved
+ */
+export async function qemuMachinery(
+  { template, machines, runDir, wire }: QemuSetup,
+  signal: AbortSignal,
+): Promise<Machinery & Required<Pick<Machinery, 'screenshot' | 'dumpMemory'>> & AsyncDisposable> {
+  const source = await openTemplate(template, signal);
+  const running = new Map<string, QemuProcess>();
+  const losses = lossWatch();
+
+  const restore = async (machine: Machine, by: AbortSignal) => {
+    by.throwIfAborted();
+    await stop(machine, by);
+    const qemu = await source.clone({ machine: machine.name, runDir, wire: await wire(machine) }, by);
+    running.set(machine.name, qemu);
+    return qemu;
+  };
+
+  const stop = async (machine: Machine, by: AbortSignal) => {
+    losses.reset(machine.name);
+    const qemu = running.get(machine.name);
+    if (!qemu) return;
+    // Even a cancelled caller wants the process gone; only the wait for it can be cut short.
+    await qemu.kill(AbortSignal.any([by, AbortSignal.timeout(KILL_TIMEOUT_MS)]));
+    running.delete(machine.name);
+  };
+
+  const live = (machine: Machine): QemuProcess => {
+    const qemu = running.get(machine.name);
+    if (qemu) return qemu;
+    throw new SandboxError('GUEST_LOST', `${machine.name} is not running`);
+  };
+
+  return {
+    kind: 'qemu',
+    machines,
+
+    async prepare(machine, by) {
+      await restore(machine, by);
+    },
+
+    async start(machine, by) {
+      by.throwIfAborted();
+      const prepared = running.get(machine.name);
+      const qemu = prepared?.condition === 'alive' ? prepared : await restore(machine, by);
+      try {
+        losses.watch(machine.name, qemu);
+        await qemu.qmp.execute('cont', {}, AbortSignal.any([by, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]));
+      } catch (cause) {
+        by.throwIfAborted();
+        throw new SandboxError('MACHINE_START_FAILED', `${machine.name} does not resume`, { cause });
+      }
+    },
+
+    stop,
+
+    async state(machine) {
+      const qemu = running.get(machine.name);
+      if (!qemu || qemu.condition === 'ended') return 'off';
+      return qemu.condition === 'deaf' ? 'error' : await askState(qemu);
+    },
+
+    lost: (machine) => losses.signal(machine.name),
+
+    screenshot: async (machine, by) => await screenshot(live(machine), by),
+
+    dumpMemory: async (machine, path, by) =>
+      await dumpMemory(live(machine), { path, minimumBytes: template.hardware.memoryMb << 20 }, by),
+
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled(
+        machines.map((machine) => stop(machine, AbortSignal.timeout(KILL_TIMEOUT_MS))),
+      );
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function askState({ qmp }: QemuProcess): Promise<PowerState> {
+  try {
+    const answer = await qmp.execute('query-status', {}, AbortSignal.timeout(ANSWER_TIMEOUT_MS));
+    const status = (answer as { status?: unknown } | null)?.status;
+    if (status === 'running') return 'running';
+    return status === 'paused' || status === 'prelaunch' || status === 'inmigrate' ? 'paused' : 'error';
+  } catch {
+    return 'error'; // it runs, and does not answer
+  }
+}
