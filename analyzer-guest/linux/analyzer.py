@@ -1,0 +1,3 @@
+def serve(channel):
+    channel.send(b"ready")
+    channel.recv(1)
