@@ -4,7 +4,7 @@
  */
 export function until<T>(
   signal: AbortSignal,
-  begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+  begin: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
@@ -17,11 +17,11 @@ export function until<T>(
       stop?.();
       settle();
     };
-    const aborted = () => end(() => reject(signal.reason));
+    const aborted = () => end(() => reject(signal.reason as Error));
     signal.addEventListener('abort', aborted);
     stop = begin(
       (value) => end(() => resolve(value)),
-      (error) => end(() => reject(error as Error)),
+      (error) => end(() => reject(error)),
     );
     // `begin` may have settled before it returned.
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition

@@ -5,6 +5,8 @@ import type { QmpEvent } from './qmp.js';
 export interface LossWatch {
   /** Aborts with GUEST_LOST when the machine's current run ends by itself. */
   signal(machine: string): AbortSignal;
+  /** A lost run is over; who asked about the next one already keeps its signal. */
+  renew(machine: string): void;
   /** A run begins. */
   watch(machine: string, qemu: QemuProcess): void;
   /** The run ends because we end it: its signal never aborts, the next run has a new one. */
@@ -21,6 +23,9 @@ export function lossWatch(): LossWatch {
   return {
     signal: (machine) => current(machine).signal,
     reset: (machine) => void runs.delete(machine),
+    renew(machine) {
+      if (current(machine).signal.aborted) runs.delete(machine);
+    },
     watch(machine, qemu) {
       const run = current(machine);
       const lose = (why: string) => {

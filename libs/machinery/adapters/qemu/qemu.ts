@@ -50,19 +50,24 @@ export async function qemuMachinery(
 
   const restore = async (machine: Machine, by: AbortSignal) => {
     by.throwIfAborted();
-    await stop(machine, by);
+    await halt(machine, by);
+    losses.renew(machine.name);
     const qemu = await source.clone({ machine: machine.name, runDir, wire: await wire(machine) }, by);
     running.set(machine.name, qemu);
     return qemu;
   };
 
-  const stop = async (machine: Machine, by: AbortSignal) => {
-    losses.reset(machine.name);
+  const halt = async (machine: Machine, by: AbortSignal) => {
     const qemu = running.get(machine.name);
     if (!qemu) return;
     // Even a cancelled caller wants the process gone; only the wait for it can be cut short.
     await qemu.kill(AbortSignal.any([by, AbortSignal.timeout(KILL_TIMEOUT_MS)]));
     running.delete(machine.name);
+  };
+
+  const stop = async (machine: Machine, by: AbortSignal) => {
+    losses.reset(machine.name);
+    await halt(machine, by);
   };
 
   const live = (machine: Machine): QemuProcess => {

@@ -44,7 +44,7 @@ export class QmpClosed extends Error {
 interface Pending {
   readonly command: string;
   readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**

@@ -1,0 +1,34 @@
+import type { Machine } from '#domain/machine.js';
+import type { Machinery } from './machinery.js';
+
+/**
+ * - `free-ready`: restored and paused, `start` only resumes it
+ * - `free-cold`: off, `start` restores it first
+ * - `restoring`: being made ready, or waiting for its turn to be
+ * - `quarantined`: did not stop or restore; tested again at `retryAt`
+ * - `disabled`: taken out by an operator, or the pool is closed
+ */
+export type PoolState = 'free-ready' | 'free-cold' | 'leased' | 'restoring' | 'quarantined' | 'disabled';
+
+export interface MachineStatus {
+  readonly machine: Machine;
+  /** Machinery kind. */
+  readonly manager: string;
+  readonly state: PoolState;
+  /** Why it is quarantined; null otherwise. */
+  readonly reason: string | null;
+  readonly since: Date;
+  readonly retryAt: Date | null;
+}
+
+/** Exclusive use of one machine. Leaving scope powers it off; it is then made ready again in the background. */
+export interface MachineLease extends AsyncDisposable {
+  readonly machine: Machine;
+  readonly machinery: Machinery;
+  /** @throws MACHINE_START_FAILED; the machine is then tested before anybody gets it again */
+  start(signal: AbortSignal): Promise<void>;
+  /** Aborts with GUEST_LOST when the machine, once started, goes away by itself. */
+  readonly lost: AbortSignal;
+  /** The task failed and the machine may be why (its agent never answered): test it before its next use. */
+  suspect(why: string): void;
+}

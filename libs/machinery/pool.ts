@@ -1,0 +1,300 @@
+import { reason, SandboxError } from '#domain/errors.js';
+import { serves, type Machine, type Requirements } from '#domain/machine.js';
+import { linkedSignal } from './linked-signal.js';
+import type { MachineLease, MachineStatus, PoolState } from './lease.js';
+import type { Machinery } from './machinery.js';
+import { Slots } from './slots.js';
+import { until, untilSettled } from './until.js';
+
+export interface PoolOptions {
+  /** How many machines are restored at the same time. */
+  readonly startLimit: number;
+  /** Told of every change of state, right after it. Must not throw. */
+  readonly onChange?: (machine: Machine, state: PoolState, reason: string | null) => void;
+}
+
+/** How long a stop may take before the machine counts as stuck. */
+const STOP_TIMEOUT_MS = 60_000;
+
+/** How long a restore may take; libvirt's slowest measured was 10 s. */
+const PREPARE_TIMEOUT_MS = 120_000;
+
+/** First wait before a quarantined machine is tested again; doubles with each failure in a row. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 300_000;
+
+interface Entry {
+  readonly machine: Machine;
+  readonly machinery: Machinery;
+  state: PoolState;
+  reason: string | null;
+  since: Date;
+  retryAt: Date | null;
+  enabled: boolean;
+  /** Known to be off. */
+  off: boolean;
+  /** Something is being done in the background to make it free, or disabled. */
+  tended: boolean;
+  /** Since its last clean use. */
+  failures: number;
+  timer: NodeJS.Timeout | undefined;
+  /** Calls on one machine follow each other. */
+  busy: Promise<unknown>;
+}
+
+interface Waiter {
+  readonly wants: Requirements;
+  readonly resolve: (lease: MachineLease) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Hands out machines first come, first served; a waiter never blocks one it does not match. Machines are reverted
+ * right after use. One that fails is quarantined, tested again and again, and never silently lost.
+ */
+export class MachinePool {
+  readonly #entries: readonly Entry[];
+  readonly #waiting: Waiter[] = [];
+  readonly #slots: Slots;
+  readonly #closing = new AbortController();
+
+  /** Begins at once to make all machines ready. Machine names are unique over all `machineries`. */
+  constructor(
+    machineries: readonly Machinery[],
+    private readonly options: PoolOptions,
+  ) {
+    this.#slots = new Slots(options.startLimit);
+    this.#entries = machineries.flatMap((machinery) =>
+      machinery.machines.map((machine) => newEntry(machinery, machine)),
+    );
+    assertUnique(this.#entries.map(({ machine }) => machine.name));
+    for (const entry of this.#entries) void this.#tend(entry);
+  }
+
+  /**
+   * Waits for a free machine; a restored one is preferred.
+   *
+   * @throws NO_MATCHING_MACHINE at once when none can ever match; quarantined ones may
+   */
+  async acquire(wants: Requirements, signal: AbortSignal): Promise<MachineLease> {
+    signal.throwIfAborted();
+    this.#closing.signal.throwIfAborted();
+    this.#assertPossible(wants);
+    const free = (state: PoolState) =>
+      this.#entries.find((entry) => entry.state === state && serves(entry.machine, wants));
+    const found = free('free-ready') ?? free('free-cold');
+    if (found) return this.#lease(found);
+    return await until<MachineLease>(signal, (resolve, reject) => {
+      const waiter = { wants, resolve, reject };
+      this.#waiting.push(waiter);
+      return () => {
+        const at = this.#waiting.indexOf(waiter);
+        if (at !== -1) this.#waiting.splice(at, 1);
+      };
+    });
+  }
+
+  /** Every machine as it is now, in the order they were configured. */
+  states(): readonly MachineStatus[] {
+    return this.#entries.map(({ machine, machinery, state, reason, since, retryAt }) => ({
+      ...{ machine, state, reason, since, retryAt },
+      manager: machinery.kind,
+    }));
+  }
+
+  /** Takes a machine out of service, after the task it may be running, or back in. */
+  setEnabled(name: string, enabled: boolean): void {
+    const entry = this.#entries.find(({ machine }) => machine.name === name);
+    if (!entry || entry.enabled === enabled || this.#closing.signal.aborted) return;
+    entry.enabled = enabled;
+    this.#rejectImpossible();
+    // A task has it, or it is being tended: it is looked at again when that is over.
+    if (entry.state === 'leased' || entry.state === 'restoring') return;
+    this.#move(entry, enabled ? 'restoring' : 'disabled');
+    void this.#tend(entry);
+  }
+
+  /**
+   * Ends the pool: waiters are turned away, restores cancelled, all machines stopped, leased ones too.
+   *
+   * @throws MACHINE_STOP_FAILED naming the machines that did not stop
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    const closed = new SandboxError('MACHINE_START_FAILED', 'the machine pool is closing');
+    this.#closing.abort(closed);
+    for (const { reject } of [...this.#waiting]) reject(closed);
+    const stops = this.#entries.map(async (entry) => {
+      clearTimeout(entry.timer);
+      const stopped = this.#inTurn(entry, () => entry.machinery.stop(entry.machine, signal));
+      await untilSettled(stopped, signal);
+      this.#move(entry, 'disabled');
+    });
+    const failures = (await Promise.allSettled(stops)).flatMap((stop) =>
+      stop.status === 'rejected' ? [reason(stop.reason)] : [],
+    );
+    if (failures.length > 0) throw new SandboxError('MACHINE_STOP_FAILED', failures.join('; '));
+  }
+
+  #lease(entry: Entry): MachineLease {
+    const { machine, machinery } = entry;
+    const resumes = entry.state === 'free-ready';
+    let used = true;
+    entry.off = false;
+    this.#move(entry, 'leased');
+    let suspicion: string | null = null;
+    return {
+      machine,
+      machinery,
+      get lost() {
+        return machinery.lost(machine);
+      },
+      suspect: (why) => {
+        suspicion ??= why;
+      },
+      start: async (signal) => {
+        using link = linkedSignal([signal, this.#closing.signal], null);
+        try {
+          // Resuming costs nothing and must not wait for others that are restored.
+          using _slot = resumes ? null : await this.#slots.take('urgent', link.signal);
+          await this.#inTurn(entry, () => machinery.start(machine, link.signal));
+        } catch (error) {
+          if (!link.signal.aborted) suspicion ??= reason(error);
+          throw error;
+        }
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!used) return;
+        used = false;
+        await this.#release(entry, suspicion);
+      },
+    };
+  }
+
+  /** Never throws: a failing disposer would hide the error that ended the task. */
+  async #release(entry: Entry, suspicion: string | null): Promise<void> {
+    if (this.#closing.signal.aborted) {
+      await entry.busy; // close() stops it
+      return;
+    }
+    this.#move(entry, 'restoring');
+    try {
+      await this.#stop(entry);
+    } catch (error) {
+      this.#quarantine(entry, reason(error));
+      return;
+    }
+    if (suspicion === null) entry.failures = 0;
+    if (suspicion !== null && entry.enabled) this.#quarantine(entry, suspicion);
+    else void this.#tend(entry);
+  }
+
+  /** Brings a machine nobody has to where it belongs: restored and free, or stopped and disabled. Never throws. */
+  async #tend(entry: Entry): Promise<void> {
+    if (entry.tended) return; // that one will see what has changed
+    entry.tended = true;
+    clearTimeout(entry.timer);
+    let outcome: () => void;
+    try {
+      const state = await this.#restoreOrStop(entry);
+      outcome = () => (state === 'disabled' ? this.#move(entry, state) : this.#offer(entry, state));
+    } catch (error) {
+      outcome = () => this.#quarantine(entry, reason(error));
+    }
+    entry.tended = false;
+    if (!this.#closing.signal.aborted) outcome();
+  }
+
+  async #restoreOrStop(entry: Entry): Promise<'free-ready' | 'free-cold' | 'disabled'> {
+    const { machine, machinery } = entry;
+    for (;;) {
+      const { enabled } = entry;
+      if (!entry.off) await this.#stop(entry);
+      if (enabled) await this.#prepare(entry);
+      // A machinery that cannot hold a restored machine has left it off.
+      const power = await machinery.state(machine);
+      if (power === 'error')
+        throw new SandboxError('MACHINE_START_FAILED', `${machine.name} does not answer`);
+      if (enabled !== entry.enabled) continue; // changed its mind meanwhile
+      if (!enabled) return 'disabled';
+      return power === 'paused' ? 'free-ready' : 'free-cold';
+    }
+  }
+
+  async #stop(entry: Entry): Promise<void> {
+    using link = linkedSignal([this.#closing.signal], STOP_TIMEOUT_MS);
+    await this.#inTurn(entry, () => entry.machinery.stop(entry.machine, link.signal));
+    entry.off = true;
+  }
+
+  async #prepare(entry: Entry): Promise<void> {
+    using _slot = await this.#slots.take('patient', this.#closing.signal);
+    using link = linkedSignal([this.#closing.signal], PREPARE_TIMEOUT_MS);
+    entry.off = false;
+    await this.#inTurn(entry, () => entry.machinery.prepare(entry.machine, link.signal));
+  }
+
+  #offer(entry: Entry, state: 'free-ready' | 'free-cold'): void {
+    this.#move(entry, state);
+    const next = this.#waiting.find(({ wants }) => serves(entry.machine, wants));
+    next?.resolve(this.#lease(entry));
+  }
+
+  /** A machine that did not stop may still run malware: nobody gets it before it has stopped and been restored. */
+  #quarantine(entry: Entry, why: string): void {
+    if (this.#closing.signal.aborted) return;
+    const wait = Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LONGEST_RETRY_MS);
+    entry.failures += 1;
+    entry.off = false;
+    // A disabled one is tested too: it may still run.
+    entry.timer = setTimeout(() => void this.#tend(entry), wait).unref();
+    this.#move(entry, entry.enabled ? 'quarantined' : 'disabled', why, new Date(Date.now() + wait));
+  }
+
+  #inTurn<T>(entry: Entry, call: () => Promise<T>): Promise<T> {
+    const result = entry.busy.then(call);
+    entry.busy = result.catch(() => undefined); // whoever asked hears of it
+    return result;
+  }
+
+  #move(entry: Entry, state: PoolState, why: string | null = null, retryAt: Date | null = null): void {
+    entry.state = state;
+    entry.reason = why;
+    entry.retryAt = retryAt;
+    entry.since = new Date();
+    this.options.onChange?.(entry.machine, state, why);
+  }
+
+  #assertPossible(wants: Requirements): void {
+    if (this.#entries.some(({ enabled, machine }) => enabled && serves(machine, wants))) return;
+    throw new SandboxError('NO_MATCHING_MACHINE', `no machine here ${describe(wants)}`);
+  }
+
+  #rejectImpossible(): void {
+    for (const { wants, reject } of [...this.#waiting]) {
+      try {
+        this.#assertPossible(wants);
+      } catch (error) {
+        reject(error as Error);
+      }
+    }
+  }
+}
+
+function newEntry(machinery: Machinery, machine: Machine): Entry {
+  return {
+    ...{ machine, machinery, state: 'restoring', reason: null, since: new Date(), retryAt: null },
+    ...{ enabled: true, off: false, tended: false, failures: 0, timer: undefined, busy: Promise.resolve() },
+  };
+}
+
+function assertUnique(names: readonly string[]): void {
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return;
+  throw new SandboxError('CONFIG_INVALID', `two machines are named ${twice}; a name must be unique`);
+}
+
+function describe({ machine, platform, tags }: Requirements): string {
+  if (machine !== null) return `is named ${JSON.stringify(machine)}`;
+  const what = platform === null ? 'fits' : `runs ${platform}`;
+  return tags.length === 0 ? what : `${what} and has the tags ${tags.join(', ')}`;
+}

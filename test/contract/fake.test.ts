@@ -1,0 +1,19 @@
+import { fakeMachinery } from '#machinery/adapters/fake.js';
+import { machineryContract } from './machinery.contract.js';
+
+const machinery = fakeMachinery([
+  {
+    name: 'win10',
+    label: 'win10',
+    platform: 'windows',
+    tags: [],
+    ip: '192.0.2.10',
+    resultServer: { ip: '192.0.2.1', port: 2042 },
+    snapshot: 'clean',
+  },
+]);
+
+machineryContract('fake', () => ({
+  machinery,
+  lose: async (name) => machinery.lose(name),
+}));
