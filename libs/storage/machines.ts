@@ -1,5 +1,5 @@
 import { In, Not, type DataSource } from 'typeorm';
-import type { Machine } from '#domain/machine.js';
+import type { Machine, Platform } from '#domain/machine.js';
 import { MachineRow } from './entities/machine.entity.js';
 import { transaction, write } from './turns.js';
 
@@ -71,5 +71,20 @@ function columns(machine: MachineState) {
     resultserverIp: resultServer.ip,
     resultserverPort: resultServer.port,
     locked: false,
+  };
+}
+
+/** The machine behind a row, for #domain's `serves`. */
+export function toMachine(row: MachineRow): Machine {
+  const { name, label, tags, ip, snapshot, resultserverIp, resultserverPort } = row;
+  const platform = row.platform as Platform; // only `register` writes it
+  return {
+    name,
+    label,
+    platform,
+    tags,
+    ip,
+    snapshot,
+    resultServer: { ip: resultserverIp, port: resultserverPort },
   };
 }

@@ -1,0 +1,28 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { Context } from './context.js';
+import { FilesController } from './files.controller.js';
+import { MachinesController } from './machines.controller.js';
+import { StatusController } from './status.controller.js';
+import { EventsController } from './tasks/events.controller.js';
+import { ReportController } from './tasks/report.controller.js';
+import { SubmitController } from './tasks/submit.controller.js';
+import { TasksController } from './tasks/tasks.controller.js';
+
+@Module({})
+export class ApiModule {
+  static with(context: Context): DynamicModule {
+    return {
+      module: ApiModule,
+      controllers: [
+        SubmitController,
+        TasksController,
+        EventsController,
+        ReportController,
+        FilesController,
+        MachinesController,
+        StatusController,
+      ],
+      providers: [{ provide: Context, useValue: context }],
+    };
+  }
+}

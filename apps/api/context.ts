@@ -1,0 +1,26 @@
+import type { HomePaths } from '#config/home.js';
+import type { CuckooSettings } from '#config/settings.js';
+import type { Queues } from '#queue/queues.js';
+import type { Machines } from '#storage/machines.js';
+import type { Tasks } from '#storage/tasks.js';
+import type { DataSource } from 'typeorm';
+import type { Log } from '../log.js';
+import type { TaskWatch } from './task-watch.js';
+
+/** Everything a controller works with. One object: each of these lives as long as the process. */
+export class Context {
+  readonly home!: HomePaths;
+  readonly settings!: CuckooSettings;
+  readonly db!: DataSource;
+  readonly tasks!: Tasks;
+  readonly machines!: Machines;
+  readonly queues!: Queues;
+  readonly watch!: TaskWatch;
+  readonly log!: Log;
+  /** Aborts when the process is asked to end: waiting requests are answered then. */
+  readonly shutdown!: AbortSignal;
+
+  constructor(parts: { readonly [K in keyof Context]: Context[K] }) {
+    Object.assign(this, parts);
+  }
+}

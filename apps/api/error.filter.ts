@@ -1,0 +1,52 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ERRORS, reason, SandboxError } from '#domain/errors.js';
+import type { Log } from '../log.js';
+import type { RouteTable } from './route-table.js';
+
+interface Answer {
+  readonly status: number;
+  readonly message: string;
+  readonly allow?: string;
+}
+
+/** The one place where an error becomes an HTTP answer: always `{"message": <text>}`. */
+@Catch()
+export class ErrorFilter implements ExceptionFilter {
+  constructor(
+    private readonly routes: RouteTable,
+    private readonly log: Log,
+  ) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const { status, message, allow } = this.#answer(error, request);
+    if (status >= 500) this.log('error', reason(error), { path: request.url, status });
+    if (reply.sent) return; // the client is gone, or half of the answer is: there is nobody to tell
+    if (allow !== undefined) void reply.header('allow', allow);
+    void reply.status(status).header('content-type', 'application/json').send({ message });
+  }
+
+  #answer(error: unknown, request: FastifyRequest): Answer {
+    if (error instanceof SandboxError) return { status: ERRORS[error.code].http, message: error.message };
+    if (error instanceof HttpException) return this.#ofHttp(error, request);
+    const status = (error as { statusCode?: unknown }).statusCode;
+    if (typeof status === 'number' && status >= 400 && status < 500)
+      return { status, message: reason(error) };
+    return { status: 500, message: 'An internal error occurred' };
+  }
+
+  #ofHttp(error: HttpException, request: FastifyRequest): Answer {
+    const body = error.getResponse();
+    const status = error.getStatus();
+    if (typeof body === 'object' && Object.keys(body).join() === 'message') {
+      return { status, message: (body as { message: string }).message };
+    }
+    // Nest's own: no such route, or a route with another method.
+    const methods = status === 404 ? this.routes.methods(request.url) : [];
+    if (methods.length > 0) return { status: 405, message: 'Method not allowed', allow: methods.join(', ') };
+    return { status, message: status === 404 ? 'Not found' : error.message };
+  }
+}

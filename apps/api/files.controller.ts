@@ -1,0 +1,47 @@
+import { Controller, Get, Param, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { binaryPath } from '#storage/binaries.js';
+import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
+import { Context } from './context.js';
+import { parseId } from './paths.js';
+import { problem } from './problem.js';
+import { sendFile } from './send-file.js';
+import { sampleView } from './tasks/task-view.js';
+
+const missing = () => problem(404, 'File not found');
+
+@Controller('files')
+export class FilesController {
+  constructor(private readonly by: Context) {}
+
+  @Get('view/:kind/:value')
+  async view(
+    @Param('kind') kind: string,
+    @Param('value') value: string,
+  ): Promise<{ sample: ReturnType<typeof sampleView> & { tasks: number[] } }> {
+    const sample = await findSample(this.by.db, sampleKey(kind, value.toLowerCase()));
+    if (!sample) throw missing();
+    return { sample: { ...sampleView(sample), tasks: await tasksOfSample(this.by.db, sample.id) } };
+  }
+
+  @Get('get/:sha256')
+  async get(@Res() reply: FastifyReply, @Param('sha256') text: string): Promise<void> {
+    const sha256 = text.toLowerCase();
+    if (!/^[0-9a-f]{64}$/.test(sha256)) throw missing();
+    const path = binaryPath(this.by.home.binaries, sha256);
+    await sendFile(reply, path, 'application/octet-stream; charset=UTF-8', missing());
+  }
+}
+
+/** @throws 400 for an unknown kind and for id 0, 404 for text that cannot name a sample */
+function sampleKey(kind: string, value: string): SampleKey {
+  if (kind === 'id') {
+    const id = parseId(value);
+    if (id === null) throw missing();
+    if (/^0+$/.test(value)) throw problem(400, 'Invalid lookup term');
+    return { id };
+  }
+  if (kind !== 'md5' && kind !== 'sha1' && kind !== 'sha256') throw problem(400, 'Invalid lookup term');
+  if (!/^[0-9a-f]{32,64}$/.test(value)) throw missing();
+  return { [kind]: value } as unknown as SampleKey;
+}

@@ -1,0 +1,76 @@
+import type { MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { problem } from './problem.js';
+
+/** Bytes of one field that is not a file. */
+const FIELD_LIMIT = 1024 * 1024;
+/** Parts of one form. */
+const PARTS_LIMIT = 1000;
+
+/** Fields that are files however the client names the file, or does not. */
+const FILE_FIELDS = new Set(['file', 'files']);
+
+export type OnFile = (part: MultipartFile) => Promise<void>;
+
+/**
+ * The form's fields, the first of a name; each file is given to `onFile` as it streams by, and must be read by it.
+ * A part with an empty file name is a field (clients send URLs so), but for `file` and `files`.
+ *
+ * @throws 400, 413, 415
+ */
+export async function readForm(
+  request: FastifyRequest,
+  onFile?: OnFile,
+): Promise<ReadonlyMap<string, string>> {
+  if (request.body instanceof URLSearchParams) return firstOfEach(request.body);
+  if (!request.isMultipart()) {
+    throw problem(415, 'Send a form: multipart/form-data or application/x-www-form-urlencoded');
+  }
+  const fields: [string, string][] = [];
+  try {
+    for await (const part of request.parts(options(onFile !== undefined))) {
+      if (part.type === 'file') {
+        if (onFile && part.fieldname === 'file') await onFile(part);
+        else part.file.resume();
+      } else {
+        if (part.valueTruncated)
+          throw problem(413, `"${part.fieldname}" is longer than ${FIELD_LIMIT} bytes`);
+        fields.push([part.fieldname, String(part.value)]);
+      }
+    }
+  } catch (error) {
+    throw isParserError(error) ? problem(400, `The form is broken: ${error.message}`, error) : error;
+  }
+  return firstOfEach(fields);
+}
+
+function options(wantsFiles: boolean) {
+  return {
+    // Names are taken apart by us: clients send whole paths of either system.
+    preservePath: true,
+    isPartAFile: (field: string | undefined, _type: string | undefined, name: string | undefined) =>
+      (wantsFiles && FILE_FIELDS.has(field ?? '')) || (name !== undefined && name !== ''),
+    limits: {
+      fieldSize: FIELD_LIMIT,
+      fields: PARTS_LIMIT,
+      parts: PARTS_LIMIT,
+      files: PARTS_LIMIT,
+      // storeSample counts, and says it in our words.
+      fileSize: Number.MAX_SAFE_INTEGER,
+    },
+    throwFileSizeLimit: false,
+  };
+}
+
+function firstOfEach(pairs: Iterable<readonly [string, string]>): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const [name, value] of pairs) if (!fields.has(name)) fields.set(name, value);
+  return fields;
+}
+
+/** Busboy throws plain Errors for bytes that are no form; ours and Fastify's carry a status or a code. */
+function isParserError(error: unknown): error is Error {
+  return (
+    error instanceof Error && error.constructor === Error && !('code' in error) && !('statusCode' in error)
+  );
+}

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { homePaths } from '#config/home.js';
+import { loadSettings } from '#config/settings.js';
+import { reason, SandboxError } from '#domain/errors.js';
+import { Cleanup } from '../cleanup.js';
+import { runMain, shutdownSignal, tell } from '../ipc.js';
+import { createLog } from '../log.js';
+import { portHolder } from '../ports.js';
+import { mustBeSafe } from './bind.js';
+import { openContext } from './open-context.js';
+import { createServer } from './server.js';
+
+const log = createLog('api');
+
+await runMain(async () => {
+  const shutdown = shutdownSignal();
+  const { values } = parseArgs({
+    options: {
+      home: { type: 'string' },
+      host: { type: 'string', short: 'H' },
+      port: { type: 'string', short: 'p' },
+    },
+  });
+  const dir = values.home ?? process.env['MALKOHA_HOME'];
+  if (dir === undefined || dir === '')
+    throw new SandboxError('USAGE', 'api: --home DIR or $MALKOHA_HOME is needed');
+  const { settings, warnings } = await loadSettings(homePaths(dir).conf);
+  for (const warning of warnings) log('warn', warning, { code: 'CONFIG_INVALID' });
+
+  const { api, cuckoo } = settings.cuckoo;
+  const host = values.host ?? api.host;
+  const port = readPort(values.port) ?? api.port;
+  await mustBeSafe(host, cuckoo.api_token);
+
+  await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
+  const context = await openContext({ home: dir, settings: settings.cuckoo, log, shutdown }, cleanup);
+  const app = await createServer(context);
+  cleanup.defer(() => app.close());
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    throw await portError(error, port);
+  }
+  const url = await app.getUrl();
+  process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
+  tell({ kind: 'ready', url });
+  await new Promise<void>((resolve) => {
+    if (shutdown.aborted) resolve();
+    shutdown.addEventListener('abort', () => resolve(), { once: true });
+  });
+});
+if (process.connected) process.disconnect();
+
+function readPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (!(port <= 65535))
+    throw new SandboxError('USAGE', `--port must be a number from 0 to 65535, not ${text}`);
+  return port;
+}
+
+async function portError(error: unknown, port: number): Promise<unknown> {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error;
+  const holder = await portHolder(port);
+  const by = holder === null ? '' : ` by ${holder}`;
+  return new SandboxError('PORT_IN_USE', `port ${port} is in use${by}`, { cause: error });
+}

@@ -1,0 +1,38 @@
+import { homePaths } from '#config/home.js';
+import type { CuckooSettings } from '#config/settings.js';
+import { subscribe } from '#queue/events.js';
+import { Queues } from '#queue/queues.js';
+import { connectRedis, queueConnection } from '#queue/redis.js';
+import { databaseConnection, openDatabase } from '#storage/database.js';
+import { Machines } from '#storage/machines.js';
+import { Tasks } from '#storage/tasks.js';
+import { reason } from '#domain/errors.js';
+import type { Cleanup } from '../cleanup.js';
+import type { Log } from '../log.js';
+import { Context } from './context.js';
+import { TaskWatch } from './task-watch.js';
+
+export interface ContextOptions {
+  readonly home: string;
+  readonly settings: CuckooSettings;
+  readonly log: Log;
+  readonly shutdown: AbortSignal;
+}
+
+/** Opens the database and the queue; `cleanup` closes them. A Redis that is away is waited for in the background. */
+export async function openContext(options: ContextOptions, cleanup: Cleanup): Promise<Context> {
+  const { settings, log, shutdown } = options;
+  const home = homePaths(options.home);
+  const onError = (error: unknown) => log('warn', `queue: ${reason(error)}`, { code: 'QUEUE_UNAVAILABLE' });
+
+  const redis = connectRedis(queueConnection(settings.queue.connection, home.redis.socket), onError);
+  cleanup.defer(() => redis.disconnect());
+  const db = await openDatabase(databaseConnection(settings.database.connection, home.database));
+  cleanup.defer(() => db.destroy());
+
+  const tasks = new Tasks(db);
+  const watch = new TaskWatch(tasks, onError);
+  const queues = cleanup.use(new Queues(redis, onError));
+  cleanup.use(subscribe(redis, (event) => watch.tell(event), onError));
+  return new Context({ home, settings, db, tasks, machines: new Machines(db), queues, watch, log, shutdown });
+}

@@ -1,0 +1,63 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { availableParallelism, hostname, loadavg } from 'node:os';
+import { Controller, Get } from '@nestjs/common';
+import { Context } from './context.js';
+import { diskSpace, type DiskSpace } from './disk.js';
+
+/** The API that is spoken here: clients look at the version before they ask for what only a 2.x has. */
+const CUCKOO_VERSION = '2.0.7';
+
+@Controller('cuckoo')
+export class StatusController {
+  constructor(private readonly by: Context) {}
+
+  /** Schedulers ask every few seconds: two queries, and nothing that needs a worker to be there. */
+  @Get('status')
+  async status(): Promise<object> {
+    const { tasks, machines, home } = this.by;
+    const [counts, { total, available }, memory, analyses, binaries] = await Promise.all([
+      tasks.counts(),
+      machines.counts(),
+      memoryUse(),
+      space(home.analyses),
+      space(home.binaries),
+    ]);
+    const { reported, running, completed, pending } = counts;
+    return {
+      version: CUCKOO_VERSION,
+      protocol_version: 1,
+      hostname: hostname(),
+      tools: ['vanilla'],
+      machines: { total, available },
+      tasks: { reported, running, total: counts.total, completed, pending },
+      // Uploads wait in the folder where they stay.
+      diskspace: { analyses, binaries, temporary: binaries },
+      cpuload: loadavg(),
+      cpu_count: availableParallelism(),
+      ...memory,
+      processes: await this.#processes(),
+    };
+  }
+
+  /** By the names of Cuckoo's pid files: `cuckoo` is what runs the machines. */
+  async #processes(): Promise<Record<string, number>> {
+    const [worker] = await this.by.machines.list();
+    const [host, pid] = worker?.worker.split('/') ?? [];
+    return { ...(host === hostname() && { cuckoo: Number(pid) }), api: process.pid };
+  }
+}
+
+async function space(dir: string): Promise<DiskSpace> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return diskSpace(dir);
+}
+
+/** @see proc(5), /proc/meminfo */
+async function memoryUse(): Promise<object> {
+  const text = await readFile('/proc/meminfo', 'latin1').catch(() => ''); // not on every system: the keys are nullable
+  const kilobytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? NaN);
+  const [total, free] = [kilobytes('MemTotal'), kilobytes('MemAvailable')];
+  if (Number.isNaN(total) || Number.isNaN(free)) return { memory: null, memavail: null, memtotal: null };
+  return { memory: Math.round((1 - free / total) * 10_000) / 100, memavail: free, memtotal: total };
+}
