@@ -168,6 +168,7 @@ export class ProcessTable {
       descriptors: parent?.descriptors.fork() ?? new Descriptors(),
       summary: new Summary(this.#budget),
       calls: [],
+      track: true,
       counts: new Map(),
     };
     this.processes.push(process);

@@ -26,6 +26,8 @@ export interface TracedProcess {
   descriptors: Descriptors;
   readonly summary: Summary;
   readonly calls: Call[];
+  /** False for a process that only the kernel trace saw. */
+  readonly track: boolean;
   /** Name of a call → how often. */
   readonly counts: Map<string, number>;
 }
