@@ -1,4 +1,5 @@
 import { ProtocolError } from '#domain/errors.js';
+import { quoted } from '#domain/quoted.js';
 
 /** Whose analyzer runs in the guest. Nothing in the bytes says it, and `FILE 2` differs (spec protocols.md §1.2). */
 export type Dialect = 'cuckoo2' | 'cape' | 'malkoha';
@@ -159,20 +160,4 @@ export class HeaderParser {
 function allowed(category: Buffer | undefined): string {
   const text = category?.toString('latin1') ?? '';
   return CAPE_CATEGORIES.has(text) ? text : '';
-}
-
-/** Characters of guest text worth showing in a message. */
-const SHOWN = 120;
-
-/** Guest text for a message: short, with every control character escaped. */
-export function quoted(text: Buffer | string): string {
-  const shown = (typeof text === 'string' ? text : text.subarray(0, SHOWN * 4).toString('utf8')).slice(
-    0,
-    SHOWN,
-  );
-  // JSON leaves DEL, C1 and the bidirectional marks as they are, and a terminal obeys them.
-  return JSON.stringify(shown).replace(
-    /[^\x20-\x7e]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

@@ -1,5 +1,6 @@
 import { ProtocolError } from '#domain/errors.js';
-import { quoted, type Dialect } from './header.js';
+import { quoted } from '#domain/quoted.js';
+import type { Dialect } from './header.js';
 
 export interface UploadPlace {
   /** A folder of the analysis, as the table has it. */
