@@ -10,7 +10,7 @@ import { until, untilSettled } from '../../until.js';
 import { qemuArgs, type GuestHardware, type Purpose } from './argv.js';
 import { setprivArgs, type Identity } from './identity.js';
 import { PATH, type QemuProgram } from './program.js';
-import { Qmp } from './qmp.js';
+import { Qmp, QmpClosed } from './qmp.js';
 import { identify, recordsFolder, removeRecord, WORK_PREFIX, writeRecord } from './record.js';
 import { Tail } from './tail.js';
 
@@ -146,10 +146,13 @@ async function spawnQemu(start: QemuStart, folder: string, signal: AbortSignal):
       },
       endedSoon: () => within(ended, SOON_MS),
     };
-  } catch (cause) {
+  } catch (error) {
+    // A closed channel says nothing; the process that closed it does.
+    const why = error instanceof QmpClosed ? await within(ended, SOON_MS) : null;
     qmpStream.destroy();
     await kill(AbortSignal.timeout(GREETING_TIMEOUT_MS));
     signal.throwIfAborted();
+    const cause = why === null ? error : new Error(why);
     throw new SandboxError('MACHINE_START_FAILED', `${start.machine}: QEMU did not start`, { cause });
   }
 }

@@ -41,7 +41,7 @@ export interface TemplateWanted {
   /** Wires a guest: the unix socket its network card connects to. Called once per guest booted or restored. */
   wire(machine: string): Promise<string>;
   /** Resolves when the agent of that guest has answered, and everything that later runs should find warm is warm. */
-  waitReady(machine: string, signal: AbortSignal): Promise<void>;
+  waitReady(machine: string, signal: AbortSignal): Promise<unknown>;
   onProgress(line: string): void;
 }
 
