@@ -52,7 +52,8 @@ TRACED = ("%process,%network,open,openat,openat2,creat,unlink,unlinkat,rename,re
           "init_module,finit_module,delete_module,io_uring_setup,bpf,dup2,dup3")
 # No -y: paths of descriptors double the cost and the reader can tell them. Strings are escaped C style, so that no
 # file name breaks a line. The tracer is the sample's child, not its parent (-D).
-STRACE = ["strace", "-D", "-q", "-f", "-ttt", "-s", "1024", "--seccomp-bpf", "-e", "trace=" + TRACED, "-o", FIFO]
+STRACE = ["strace", "-D", "-q", "-f", "-ttt", "-s", "1024", "--seccomp-bpf", "-e", "signal=!SIGCHLD", "-e",
+          "trace=" + TRACED, "-o", FIFO]
 
 # A file was opened for writing or made (its descriptor is the result), or an interrupted open has now returned.
 OPENED = re.compile(rb'^(\d+) +[\d.]+ (?:(?:open|openat|openat2)\(.*(?:O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE)|creat\(|'
@@ -280,8 +281,8 @@ class Held:
 class Keeper:
     """Holds what the sample writes open, so that the content is still there when the name is gone."""
 
-    def __init__(self, log, since):
-        self.log, self.since = log, since
+    def __init__(self, log, since, sample):
+        self.log, self.since, self.sample = log, since, sample
         self.files = {}  # (device, inode) -> Held
         self.full = False
         self.rest = b""
@@ -364,6 +365,8 @@ class Keeper:
                     digest.update(chunk)
                 name = digest.hexdigest()
                 if name in sent:
+                    if name in skip and path != self.sample:
+                        self.log.info("a copy of the sample is at %s", path)
                     continue
                 sent.add(name)
                 handle.seek(0)
@@ -471,7 +474,7 @@ class Analysis:
         self.use_kernel = tracer in ("kprobe", "both")
         self.poll = select.poll()
         # ctime has the kernel's tick as its grain, which may lie just before `started`.
-        self.keeper = Keeper(self.log, self.started - 0.05)
+        self.keeper = Keeper(self.log, self.started - 0.05, sample)
         self.pid = None
         self.exit = None
         self.fifo = self.pipe = -1

@@ -82,6 +82,8 @@ async function requireUserNamespaces(): Promise<void> {
   const user = await value('/proc/self/loginuid');
   const ranges = await value('/etc/subuid');
   if (ranges === '') {
-    throw new Error(`no sub-user ids for this user (uid ${user}) in /etc/subuid: usermod --add-subuids 100000-165535 USER`);
+    throw new Error(
+      `no sub-user ids for this user (uid ${user}) in /etc/subuid: usermod --add-subuids 100000-165535 USER`,
+    );
   }
 }

@@ -1,5 +1,15 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -61,11 +71,20 @@ export async function ensureImage(request: ImageRequest): Promise<GuestImage> {
     inputs.caCertificate,
   ]);
   const files = await readTree(source);
-  const hash = hashOf([base, recipe.compression, CMDLINE, ...files.flatMap(({ path, content }) => [path, content])]);
+  const hash = hashOf([
+    base,
+    recipe.compression,
+    CMDLINE,
+    ...files.flatMap(({ path, content }) => [path, content]),
+  ]);
   const image = describe(join(folder, hash), hash);
   if (await complete(image)) return image;
 
-  await using _lock = await buildLock(folder, () => onProgress('waiting for another build of the guest'), signal);
+  await using _lock = await buildLock(
+    folder,
+    () => onProgress('waiting for another build of the guest'),
+    signal,
+  );
   if (await complete(image)) return image;
   const logPath = join(folder, 'build.log');
   await using log = await open(logPath, 'w');
@@ -101,7 +120,11 @@ async function complete(image: GuestImage): Promise<boolean> {
 
 /** analyzer-guest/ of this source tree: two levels above libs/guest/image, one more when run from dist/. */
 function guestSource(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder)) {
+  for (
+    let folder = dirname(fileURLToPath(import.meta.url));
+    folder !== dirname(folder);
+    folder = dirname(folder)
+  ) {
     if (existsSync(join(folder, 'analyzer-guest/agent/agent.py'))) return join(folder, 'analyzer-guest');
   }
   throw new SandboxError('GUEST_BUILD_FAILED', 'analyzer-guest/ is missing: it belongs to the source tree');
@@ -110,8 +133,12 @@ function guestSource(): string {
 async function baseInputs(source: string, recipe: Recipe, request: ImageRequest): Promise<BaseInputs> {
   const text = (path: string) => readFile(path, 'utf8').catch(() => '');
   const folder = '/etc/apt/sources.list.d';
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /\.(list|sources)$/.test(name)).sort();
-  const lists = await Promise.all(['/etc/apt/sources.list', ...names.map((name) => join(folder, name))].map(text));
+  const names = (await readdir(folder).catch(() => []))
+    .filter((name) => /\.(list|sources)$/.test(name))
+    .sort();
+  const lists = await Promise.all(
+    ['/etc/apt/sources.list', ...names.map((name) => join(folder, name))].map(text),
+  );
   const found = distribution(await text('/etc/os-release'), lists);
   if (found === null) {
     throw new SandboxError(
@@ -139,7 +166,9 @@ async function ensureBase(
 ): Promise<string> {
   const base = join(folder, `base-${hash}`);
   if (existsSync(base)) return base;
-  onProgress(`installing ${inputs.packages.length} packages of ${inputs.distribution.suite} and what they need`);
+  onProgress(
+    `installing ${inputs.packages.length} packages of ${inputs.distribution.suite} and what they need`,
+  );
   const temporary = await temporaryOf(base);
   try {
     // "I: …" are mmdebstrap's own headlines; the rest is for the log.
@@ -162,7 +191,15 @@ interface Assembly {
   readonly signal: AbortSignal;
 }
 
-async function assemble({ image, source, baseDir, recipe, log, onProgress, signal }: Assembly): Promise<void> {
+async function assemble({
+  image,
+  source,
+  baseDir,
+  recipe,
+  log,
+  onProgress,
+  signal,
+}: Assembly): Promise<void> {
   onProgress('packing the guest image');
   const temporary = await temporaryOf(image.dir);
   const parts = describe(temporary, image.hash);
@@ -175,7 +212,10 @@ async function assemble({ image, source, baseDir, recipe, log, onProgress, signa
     await packInitrd(source, kernel, parts.initrd, signal);
     const own = await ownFiles(source, installedOn(new Date()));
     await packRoot(own, join(baseDir, 'base.tar'), parts.root, recipe.compression, log, signal);
-    await writeFile(join(temporary, 'image.json'), `${JSON.stringify({ hash: image.hash, recipe }, null, 2)}\n`);
+    await writeFile(
+      join(temporary, 'image.json'),
+      `${JSON.stringify({ hash: image.hash, recipe }, null, 2)}\n`,
+    );
     await rm(image.dir, { recursive: true, force: true });
     await rename(temporary, image.dir);
   } finally {

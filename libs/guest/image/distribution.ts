@@ -71,7 +71,10 @@ function oneLine(text: string): Source[] {
 function deb822(text: string): Source[] {
   return text.split(/\n\s*\n/).flatMap((paragraph) => {
     const field = (name: string) =>
-      new RegExp(`^${name}:[ \\t]*(.*(?:\\n[ \\t].*)*)`, 'im').exec(paragraph)?.[1]?.split(/\s+/).filter(Boolean) ?? [];
+      new RegExp(`^${name}:[ \\t]*(.*(?:\\n[ \\t].*)*)`, 'im')
+        .exec(paragraph)?.[1]
+        ?.split(/\s+/)
+        .filter(Boolean) ?? [];
     if (!field('Types').includes('deb') || field('Enabled')[0]?.toLowerCase() === 'no') return [];
     const uris = field('URIs').filter((uri) => /^https?:\/\//.test(uri));
     return uris.flatMap((uri) => field('Suites').map((suite) => ({ uri, suite })));

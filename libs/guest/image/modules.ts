@@ -51,7 +51,13 @@ function canonical(name: string): string {
 
 /** Unpacked here, once: the guest's busybox cannot, and an emulated processor should not. */
 async function unpacked(path: string, signal: AbortSignal): Promise<Buffer> {
-  const tool = path.endsWith('.xz') ? 'xz' : path.endsWith('.zst') ? 'zstd' : path.endsWith('.gz') ? 'gzip' : null;
+  const tool = path.endsWith('.xz')
+    ? 'xz'
+    : path.endsWith('.zst')
+      ? 'zstd'
+      : path.endsWith('.gz')
+        ? 'gzip'
+        : null;
   if (tool === null) return readFile(path);
   const options = { encoding: 'buffer', maxBuffer: MAX_MODULE, signal } as const;
   return (await promisify(execFile)(tool, ['-dc', path], options)).stdout;

@@ -38,7 +38,13 @@ export async function ownFiles(source: string, installed: number): Promise<Buffe
     const folder = folders.has(path);
     const mode = PRIVATE.test(path) || owner === 'root' ? (folder ? 0o700 : 0o600) : folder ? 0o755 : 0o644;
     const mtime = installed - ((index * 37) % 330) * DAY - ((index * 7919) % DAY);
-    return { path: join(owner === 'root' ? 'root' : `home/${owner}`, ...rest), mode, uid: id, gid: id, mtime };
+    return {
+      path: join(owner === 'root' ? 'root' : `home/${owner}`, ...rest),
+      mode,
+      uid: id,
+      gid: id,
+      mtime,
+    };
   };
   return tarEntries([
     ...programs,
@@ -56,7 +62,18 @@ export async function packRoot(
   log: FileHandle,
   signal: AbortSignal,
 ): Promise<void> {
-  const args = ['-', target, '-tar', '-root-mode', '755', '-comp', compression, '-noappend', '-quiet', '-no-progress'];
+  const args = [
+    '-',
+    target,
+    '-tar',
+    '-root-mode',
+    '755',
+    '-comp',
+    compression,
+    '-noappend',
+    '-quiet',
+    '-no-progress',
+  ];
   if (compression === 'zstd') args.push('-Xcompression-level', '9');
   const input = Readable.from(joined(own, baseTar));
   await run({ program: 'mksquashfs', args, cwd: dirname(target), input }, log, () => undefined, signal);

@@ -36,7 +36,11 @@ export async function run(
     // Its own group: a Ctrl-C at the terminal reaches us only, and we end it in order.
     detached: true,
     stdio: [command.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', ...command.env },
+    env: {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      LC_ALL: 'C.UTF-8',
+      ...command.env,
+    },
   });
   let last = '';
   let forceful: NodeJS.Timeout | undefined;
@@ -61,7 +65,8 @@ export async function run(
       child.once('close', (code, by) => resolve(code === 0 ? null : (by ?? `exit code ${code ?? '?'}`)));
     });
     // A program that ends early closes its input: its own exit tells why.
-    const fed = child.stdin && command.input ? pipeline(command.input, child.stdin).catch(() => undefined) : null;
+    const fed =
+      child.stdin && command.input ? pipeline(command.input, child.stdin).catch(() => undefined) : null;
     const [failure] = await Promise.all([ended, ...outputs, fed]);
     signal.throwIfAborted();
     if (failure !== null) throw new Error(`${command.program}: ${failure}; last line: ${last}`);

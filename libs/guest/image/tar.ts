@@ -22,7 +22,11 @@ export function tarEntries(entries: readonly TarEntry[]): Buffer {
   return Buffer.concat(
     entries.flatMap((entry) => {
       const content = entry.content ?? Buffer.alloc(0);
-      return [header(entry, content.length), content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)];
+      return [
+        header(entry, content.length),
+        content,
+        Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK),
+      ];
     }),
   );
 }
