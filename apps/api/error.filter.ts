@@ -22,9 +22,13 @@ export class ErrorFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
+    if (reply.sent || reply.raw.destroyed) {
+      // The client is gone, or half of the answer is: there is nobody to tell.
+      this.log('debug', reason(error), { path: request.url });
+      return;
+    }
     const { status, message, allow } = this.#answer(error, request);
     if (status >= 500) this.log('error', reason(error), { path: request.url, status });
-    if (reply.sent) return; // the client is gone, or half of the answer is: there is nobody to tell
     if (allow !== undefined) void reply.header('allow', allow);
     void reply.status(status).header('content-type', 'application/json').send({ message });
   }

@@ -21,6 +21,12 @@ export function addHeaders(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS);
   });
+  fastify.addHook('onSend', async (_request, reply) => {
+    // Fastify adds a charset; some clients compare the whole text.
+    const type = reply.getHeader('content-type');
+    if (typeof type === 'string' && type.startsWith('application/json'))
+      reply.header('content-type', 'application/json');
+  });
 }
 
 /** Every request, also to paths that do not exist. Without a token any Authorization header is ignored. */

@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
+import { DEFAULT_LANE } from '#queue/lanes.js';
+import { analysisQueue } from '#queue/queues.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
@@ -44,6 +46,7 @@ await runMain(async () => {
   const url = await app.getUrl();
   process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
   tell({ kind: 'ready', url });
+  setImmediate(() => context.queues.get(analysisQueue(DEFAULT_LANE))); // loads BullMQ before anybody waits for it
   await new Promise<void>((resolve) => {
     if (shutdown.aborted) resolve();
     shutdown.addEventListener('abort', () => resolve(), { once: true });

@@ -27,7 +27,9 @@ export async function createServer(context: Context): Promise<NestFastifyApplica
     forceCloseConnections: true,
     clientErrorHandler: answerGarbage,
     frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) => {
-      void reply.code(400).headers(HEADERS).send({ message: 'The path is not a valid URL' });
+      // As bytes: Fastify would add a charset to JSON, and no hook of ours runs here.
+      const body = Buffer.from(JSON.stringify({ message: 'The path is not a valid URL' }));
+      void reply.code(400).headers(HEADERS).header('content-type', 'application/json').send(body);
     },
   });
   const fastify = adapter.getInstance();
@@ -38,7 +40,9 @@ export async function createServer(context: Context): Promise<NestFastifyApplica
   addHeaders(fastify);
   addAuthentication(fastify, context.settings.cuckoo.api_token);
   fastify.addHook('onResponse', async ({ raw }) => {
-    if (!raw.complete) setTimeout(() => raw.complete || raw.socket.destroy(), LINGER_MS).unref();
+    if (raw.complete || raw.destroyed) return;
+    raw.resume();
+    setTimeout(() => raw.complete || raw.socket.destroy(), LINGER_MS).unref();
   });
 
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(context), adapter, {

@@ -72,7 +72,7 @@ export const ERRORS = {
     help: 'The agent answered with an error; its text is in the message.',
   },
   GUEST_LOST: {
-    retry: true,
+    retry: false,
     http: 503,
     help: 'The machine ended or stopped answering while the sample ran; results up to then are kept.',
   },

@@ -1,0 +1,52 @@
+import { homePaths } from '#config/home.js';
+import { loadSettings } from '#config/settings.js';
+import { SandboxError } from '#domain/errors.js';
+import { interruptible } from '../interrupt.js';
+import { startLab } from '../lab/lab.js';
+import { homeFolder, parse, wholeNumber } from '../options.js';
+import { createProgress } from '../progress.js';
+import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
+
+const OPTIONS = {
+  machinery: { type: 'string' },
+  machines: { type: 'string' },
+  home: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+} as const;
+
+/** More default guests than this on one host need a configuration of their own. */
+const MAX_MACHINES = 64;
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse('up', args, OPTIONS);
+  if (positionals[0] !== undefined)
+    throw new SandboxError('USAGE', `up takes no argument ${JSON.stringify(positionals[0])}`);
+  if (values.machinery !== undefined && values.machinery !== 'qemu') {
+    throw new SandboxError(
+      'USAGE',
+      `--machinery takes qemu, not ${JSON.stringify(values.machinery)}: the other adapters are not built yet`,
+    );
+  }
+  const machines = wholeNumber('machines', values.machines, { min: 1, max: MAX_MACHINES });
+  const home = homePaths(homeFolder(values.home));
+  const { settings, warnings } = await loadSettings(home.conf);
+  const host = values.host ?? settings.cuckoo.api.host;
+  const port = wholeNumber('port', values.port, { min: 1, max: 65_535 }) ?? settings.cuckoo.api.port;
+  const progress = createProgress();
+  for (const warning of warnings) progress.say(`warning: ${warning}`);
+
+  return interruptible(async (signal, onSecond) => {
+    await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
+    progress.now('starting the lab');
+    await using lab = await startLab({ home, host, port, machines, quiet: false, progress }, signal);
+    onSecond(() => lab.kill());
+    progress.done();
+    progress.say(`Malkoha is up: ${lab.url} (home folder ${home.dir}). Ctrl-C ends it.`);
+    const ended = new Promise<void>((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
+    await Promise.race([ended, lab.broken]);
+    return 0;
+  }, progress);
+}

@@ -1,0 +1,94 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SandboxError } from '#domain/errors.js';
+import type { HomePaths } from '#config/home.js';
+import type { Progress } from '../progress.js';
+import { Cleanup } from '../../cleanup.js';
+import { Child } from './child.js';
+import { daemonFile, lockHome } from './lockfile.js';
+import { keepRedis } from './redis.js';
+
+export interface LabOptions {
+  readonly home: HomePaths;
+  readonly host: string;
+  readonly port: number;
+  readonly machines: number | undefined;
+  /** Logs to files under the home folder (analyze), or to our stderr (up). */
+  readonly quiet: boolean;
+  readonly progress: Progress;
+}
+
+export interface Lab extends AsyncDisposable {
+  readonly url: string;
+  /** Rejects when the lab cannot go on. */
+  readonly broken: Promise<never>;
+  /** At once, without ceremony: for a second Ctrl-C. */
+  kill(): void;
+}
+
+/** A worker hands back or finishes what it runs within this time; then it is killed and the next start repairs. */
+const GRACE_MS = 20_000;
+
+/**
+ * Starts the whole lab under this process: a private Redis, the API, the worker. Each is started again when it
+ * dies; all end with the lab.
+ *
+ * @throws ALREADY_RUNNING, PORT_IN_USE, SETUP_MISSING, … as the failing part says
+ */
+export async function startLab(options: LabOptions, signal: AbortSignal): Promise<Lab> {
+  const { home, host, port, progress } = options;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  await using stack = new Cleanup();
+  stack.use(await lockHome(daemonFile(home), url));
+  await mkdir(home.logs, { recursive: true, mode: 0o700 });
+
+  const redis = stack.use(await keepRedis(home.redis, (why) => progress.say(why), signal));
+  const child = (name: 'api' | 'worker', args: readonly string[]) =>
+    Child.start(
+      {
+        name,
+        module: new URL(`../../${name}/main.js`, import.meta.url).pathname,
+        args: ['--home', home.dir, ...args],
+        logFile: options.quiet ? join(home.logs, `${name}.log`) : null,
+        onMessage: (message) => {
+          if (message.kind === 'progress') (message.lasting ? progress.say : progress.now)(message.line);
+        },
+        onRestart: (why) => progress.say(why),
+      },
+      signal,
+    );
+  const machines = options.machines === undefined ? [] : ['--machines', String(options.machines)];
+  const [api, worker] = await all([
+    child('api', ['--host', host, '--port', String(port)]),
+    child('worker', machines),
+  ]);
+  const children = [worker, api];
+  stack.defer(async () => {
+    for (const one of children) await one.stop(GRACE_MS);
+  });
+  const owned = stack.move();
+  return {
+    url,
+    broken: Promise.race([redis.broken, ...children.map((one) => one.broken)]),
+    kill: () => {
+      for (const one of children) one.kill();
+      redis.kill();
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** Like Promise.all, but a child that did start is ended when its sibling could not. */
+async function all(starting: readonly Promise<Child>[]): Promise<[Child, Child]> {
+  const results = await Promise.allSettled(starting);
+  const failed = results.find((result) => result.status === 'rejected');
+  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  if (failed !== undefined) {
+    await Promise.all(started.map((child) => child.stop(GRACE_MS)));
+    throw failed.reason as Error;
+  }
+  const [first, second] = started;
+  if (first === undefined || second === undefined)
+    throw new SandboxError('DAEMON_UNREACHABLE', 'the lab did not start');
+  return [first, second];
+}

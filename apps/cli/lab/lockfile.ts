@@ -1,0 +1,59 @@
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { HomePaths } from '#config/home.js';
+import { SandboxError } from '#domain/errors.js';
+import { startTime } from '#queue/worker-id.js';
+
+const record = z.object({ pid: z.int(), start: z.int(), url: z.string() });
+
+/** Who runs the daemon of a home folder. A pid alone may be reused: its start time makes it one process. */
+export type DaemonRecord = z.infer<typeof record>;
+
+export function daemonFile(home: HomePaths): string {
+  return join(home.run, 'daemon.json');
+}
+
+/** The daemon that runs on this home now, or null. A record left by a killed one counts as none. */
+export async function readDaemon(file: string): Promise<DaemonRecord | null> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const parsed = record.safeParse(safeJson(text));
+  return parsed.success && startTime(parsed.data.pid) === parsed.data.start ? parsed.data : null;
+}
+
+/** Takes the home folder for this process until disposed. @throws ALREADY_RUNNING naming the holder's pid */
+export async function lockHome(file: string, url: string): Promise<AsyncDisposable> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const mine: DaemonRecord = { pid: process.pid, start: startTime(process.pid) ?? 0, url };
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, JSON.stringify(mine));
+  try {
+    for (;;) {
+      // link() either makes the name or fails: two starts at once cannot both win, and a reader never sees half a record.
+      const taken = await link(draft, file).then(
+        () => true,
+        () => false,
+      );
+      if (taken) break;
+      const holder = await readDaemon(file);
+      if (holder !== null)
+        throw new SandboxError(
+          'ALREADY_RUNNING',
+          `pid ${holder.pid} already runs the daemon of this home folder, at ${holder.url}`,
+        );
+      await rm(file, { force: true });
+    }
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

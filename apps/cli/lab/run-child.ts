@@ -1,0 +1,32 @@
+import type { ChildMessage } from '../../ipc.js';
+import type { Progress } from '../progress.js';
+import { failure } from './child.js';
+import { fork } from 'node:child_process';
+
+/** Runs a process of the lab that does one thing and ends. @throws what it gave as its reason */
+export async function runChild(
+  module: URL,
+  args: readonly string[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const child = fork(module.pathname, [...args], {
+    execArgv: ['--enable-source-maps'],
+    stdio: ['ignore', 2, 'inherit', 'ipc'],
+  });
+  let failed: Error | null = null;
+  child.on('message', (message: ChildMessage) => {
+    if (message.kind === 'progress') (message.lasting ? progress.say : progress.now)(message.line);
+    if (message.kind === 'failed') failed = failure(message);
+  });
+  const stop = (): void => void child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', resolve);
+  });
+  signal.removeEventListener('abort', stop);
+  signal.throwIfAborted();
+  if (failed !== null) throw failed;
+  if (code !== 0) throw new Error(`it ended with code ${code ?? 'none'}`);
+}

@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { SandboxError } from '#domain/errors.js';
+
+export interface HostPackage {
+  /** Debian and Ubuntu share the name. */
+  readonly apt: string;
+  /** The package is there when this program is. */
+  readonly program: string;
+  readonly why: string;
+}
+
+export const LAB_PACKAGES: readonly HostPackage[] = [
+  { apt: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'the virtual machines' },
+  { apt: 'qemu-utils', program: 'qemu-img', why: 'disk images of machines that need one' },
+  {
+    apt: 'redis-server',
+    program: 'redis-server',
+    why: 'the task queue (a private one is started; the system service is not used)',
+  },
+  { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
+];
+
+/** For the tests only. */
+export const TEST_PACKAGES: readonly HostPackage[] = [
+  { apt: 'chromium', program: 'chromium', why: 'opens the HTML report as a person would' },
+  { apt: 'python3', program: 'python3', why: 'runs the in-guest agent and analyzer' },
+  { apt: 'curl', program: 'curl', why: 'a REST client that is not ours' },
+];
+
+/** Programs of the administrator are not always on a user's PATH. */
+const ADMIN_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+export function isInstalled(program: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...ADMIN_FOLDERS];
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Installs what is missing with apt, as root or through sudo, after saying what and why.
+ *
+ * @throws SETUP_MISSING with the one command to run when it may not install
+ */
+export async function ensurePackages(
+  packages: readonly HostPackage[],
+  say: (line: string) => void,
+): Promise<void> {
+  const missing = packages.filter(({ program }) => !isInstalled(program));
+  if (missing.length === 0) return;
+  const names = [...new Set(missing.map(({ apt }) => apt))];
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}`;
+  say('These Debian packages are missing and will be installed:');
+  for (const { apt, why } of missing) say(`  ${apt.padEnd(22)} ${why}`);
+
+  const prefix = rootPrefix();
+  if (prefix === null || !isInstalled('apt-get')) {
+    throw new SandboxError('SETUP_MISSING', `cannot install packages as this user; run as root: ${command}`);
+  }
+  const script = `export DEBIAN_FRONTEND=noninteractive; ${command}`;
+  const [program = 'sh', ...args] = [...prefix, 'sh', '-c', script];
+  const failed = await runQuietly(program, args);
+  const still = packages.filter(({ program }) => !isInstalled(program));
+  if (failed !== null || still.length > 0) {
+    const what = still.map(({ apt }) => apt).join(', ') || names.join(', ');
+    throw new SandboxError(
+      'SETUP_MISSING',
+      `${what} could not be installed${failed === null ? '' : `:\n${failed}\n`}; run as root: ${command}`,
+    );
+  }
+}
+
+/** How to become root: nothing needed, sudo, or not at all. */
+function rootPrefix(): readonly string[] | null {
+  if (process.getuid?.() === 0) return [];
+  return isInstalled('sudo') ? ['sudo'] : null;
+}
+
+/** Runs with the terminal's stdin (sudo may ask). Returns the end of its output when it failed. */
+function runQuietly(program: string, args: readonly string[]): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'pipe'] });
+    let output = '';
+    const keep = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-4000);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code === 0 ? null : output));
+  });
+}

@@ -1,0 +1,43 @@
+import { reason, SandboxError } from '#domain/errors.js';
+
+/** What a process of the lab tells the one that supervises it, over Node's IPC channel. */
+export type ChildMessage =
+  | { readonly kind: 'progress'; readonly line: string; readonly lasting: boolean }
+  | { readonly kind: 'ready'; readonly url?: string }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly help: string };
+
+/** Tells the supervisor; does nothing in a process started by hand. */
+export function tell(message: ChildMessage): void {
+  // A supervisor that is gone is noticed by `disconnect`; what we wanted to say has no reader then.
+  if (process.connected) process.send?.(message, undefined, {}, () => {});
+}
+
+/**
+ * Aborts when the process is asked to end: SIGTERM, SIGINT, or a supervisor that went away (kill -9 included:
+ * the IPC channel closes with it). A second signal is left to its default: at once.
+ */
+export function shutdownSignal(): AbortSignal {
+  const controller = new AbortController();
+  const end = (why: string) => () => controller.abort(new Error(why));
+  // Ctrl-C on a terminal reaches the whole process group; under a supervisor its word counts, not the terminal's.
+  if (process.send === undefined) process.once('SIGINT', end('interrupted'));
+  else process.on('SIGINT', () => {});
+  process.once('SIGTERM', end('asked to end'));
+  process.once('disconnect', end('the supervisor is gone'));
+  return controller.signal;
+}
+
+/** Runs a process's main function: a failure is told in one sentence with its remedy, and ends it with 1. */
+export async function runMain(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    const known = error instanceof SandboxError ? error : null;
+    const message = reason(error);
+    tell({ kind: 'failed', code: known?.code ?? 'INTERNAL', message, help: known?.help ?? '' });
+    if (process.send === undefined)
+      process.stderr.write(`malkoha: ${message}\n${known === null ? '' : `         ${known.help}\n`}`);
+    process.exitCode = 1;
+    if (process.connected) process.disconnect();
+  }
+}

@@ -1,0 +1,216 @@
+import { join } from 'node:path';
+import type { Phases, Outcome } from '#domain/artifacts.js';
+import { reason, SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
+import type { Task } from '#domain/task.js';
+import type { CuckooSettings } from '#config/settings.js';
+import type { HomePaths } from '#config/home.js';
+import { analysisDir, makeAnalysis, taskFileTask, writeTaskFile } from '#storage/analyses.js';
+import { binaryPath } from '#storage/binaries.js';
+import { MAX_ATTEMPTS } from '#queue/reconcile.js';
+import type { Claim } from '#storage/task-details.js';
+import type { Tasks } from '#storage/tasks.js';
+import type { Log } from '../log.js';
+import { detonate, routeOf, type Detonation, type Run } from './detonate.js';
+import type { Lab } from './lab.js';
+import { PhaseClock } from './phases.js';
+import { openTaskLog } from './task-log.js';
+
+/** What a queue is told of one analysis. */
+export type Verdict =
+  | { readonly kind: 'done' }
+  /** Not ours (any more): another worker has it, or it is gone. */
+  | { readonly kind: 'not ours' }
+  /** Pending again; the queue tries later. */
+  | { readonly kind: 'again'; readonly why: string }
+  /** Pending again because this worker shuts down. */
+  | { readonly kind: 'handed back' };
+
+export interface Analyst {
+  readonly worker: string;
+  readonly home: HomePaths;
+  readonly settings: CuckooSettings;
+  readonly tasks: Tasks;
+  readonly lab: Lab;
+  readonly log: Log;
+  onPhase(task: number, phase: string, ms: number, machine: string | undefined): void;
+  onStatus(task: number): void;
+  /** The task is ours from now on. */
+  onClaim?(): void;
+}
+
+export interface Ends {
+  /** This worker ends: the task is handed back. */
+  readonly shutdown: AbortSignal;
+  /** The task is not ours any more: cancelled, or taken by the reconciler. */
+  readonly taken: AbortSignal;
+}
+
+/**
+ * Takes one task from pending to completed, failed_analysis, or back to pending. SQL is the truth: every step is a
+ * conditional update, so a task that another worker has, or that was taken from us, is left alone.
+ */
+export async function analyze(task: Task, by: Analyst, ends: Ends): Promise<Verdict> {
+  const dir = analysisDir(by.home.analyses, task.id);
+  let claim: Claim | null = null;
+  let machine: Machine | undefined;
+  const phases = new PhaseClock((phase, ms) => by.onPhase(task.id, phase, ms, machine?.name));
+  phases.add('queued', Math.max(0, Date.now() - task.addedOn.getTime()));
+
+  const begin = async (on: Machine, manager: string): Promise<boolean> => {
+    machine = on;
+    claim = await by.tasks.claim(task.id, by.worker);
+    if (claim === null) return false;
+    by.onClaim?.();
+    await makeAnalysis(by.home, task);
+    await by.tasks.putGuest(task.id, {
+      name: on.name,
+      label: on.label,
+      manager,
+      status: 'running',
+      startedOn: new Date(),
+      shutdownOn: null,
+    });
+    by.onStatus(task.id);
+    return true;
+  };
+
+  try {
+    await using hostLog = lateLog(() => openTaskLog(dir, task.id, by.log));
+    const run = await detonate(
+      detonation(task, by, { dir, phases, log: hostLog.log, begin }),
+      by.lab,
+      AbortSignal.any([ends.shutdown, ends.taken]),
+    );
+    phases.mark('release');
+    if (run === null || claim === null) return { kind: 'not ours' };
+    return await finish(task, by, { dir, run, phases: phases.durations, claim });
+  } catch (error) {
+    return await fail(task, by, { error, claim, dir, phases: phases.durations, ends });
+  }
+}
+
+function detonation(
+  task: Task,
+  { settings, home }: Analyst,
+  rest: { dir: string; phases: PhaseClock; log: Log; begin: Detonation['begin'] },
+) {
+  const { timeouts, cuckoo } = settings;
+  return {
+    task,
+    samplePath: task.sample === null ? null : binaryPath(home.binaries, task.sample.sha256),
+    timeouts: {
+      analysis: task.timeout === 0 ? timeouts.default : task.timeout,
+      critical: timeouts.critical,
+      vmState: timeouts.vm_state,
+    },
+    route: routeOf(task),
+    memoryDump: task.memory || cuckoo.memory_dump,
+    ...rest,
+  };
+}
+
+interface Finished {
+  readonly dir: string;
+  readonly run: Run;
+  readonly phases: Phases;
+  readonly claim: Claim;
+}
+
+async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Finished): Promise<Verdict> {
+  const { outcome, guest } = run;
+  const completed = {
+    ...claim.task,
+    status: 'completed' as const,
+    completedOn: new Date(),
+    route: routeOf(task),
+  };
+  await writeTaskFile(dir, { task: taskFileTask(completed), guest, phases, outcome });
+  await by.tasks.guestStatus(task.id, outcome.status === 'failed' ? 'failed' : 'stopped');
+  if (outcome.status === 'failed') return end(task, by, claim, outcome.code, outcome.reason);
+  const moved = await by.tasks.move(task.id, 'running', 'completed', {
+    epoch: claim.epoch,
+    route: routeOf(task),
+  });
+  by.onStatus(task.id);
+  return { kind: moved ? 'done' : 'not ours' };
+}
+
+interface Failed {
+  readonly error: unknown;
+  readonly claim: Claim | null;
+  readonly dir: string;
+  readonly phases: Phases;
+  readonly ends: Ends;
+}
+
+async function fail(task: Task, by: Analyst, { error, claim, dir, phases, ends }: Failed): Promise<Verdict> {
+  const why = reason(error);
+  if (claim === null) {
+    if (ends.shutdown.aborted) return { kind: 'handed back' };
+    if (error instanceof SandboxError && !error.retry) return endPending(task, by, error.code, why);
+    return { kind: 'again', why };
+  }
+  if (ends.taken.aborted) return { kind: 'not ours' };
+  if (ends.shutdown.aborted) {
+    by.log('info', 'handed back: this worker ends', { task: task.id });
+    await by.tasks.handBack(task.id, claim.epoch);
+    by.onStatus(task.id);
+    return { kind: 'handed back' };
+  }
+  const code = error instanceof SandboxError ? error.code : 'INTERNAL';
+  by.log('error', why, { task: task.id, code, stage: 'analysis' });
+  await by.tasks.guestStatus(task.id, 'failed');
+  if (error instanceof SandboxError && error.retry && claim.attempt < MAX_ATTEMPTS) {
+    await by.tasks.addError(task.id, code, `attempt ${claim.attempt} of ${MAX_ATTEMPTS}: ${why}`);
+    await by.tasks.move(task.id, 'running', 'pending', { epoch: claim.epoch });
+    by.onStatus(task.id);
+    return { kind: 'again', why };
+  }
+  await keepOutcome(dir, task, phases, { status: 'failed', code, reason: why }, by);
+  return end(task, by, claim, code, why);
+}
+
+/** The artefacts stay for whoever looks into the failure; that task.json cannot be written must not hide the failure itself. */
+async function keepOutcome(
+  dir: string,
+  task: Task,
+  phases: Phases,
+  outcome: Outcome,
+  by: Analyst,
+): Promise<void> {
+  await writeTaskFile(dir, { task: taskFileTask(task), guest: null, phases, outcome }).catch(
+    (error: unknown) => by.log('warn', `${join(dir, 'task.json')}: ${reason(error)}`, { task: task.id }),
+  );
+}
+
+async function end(task: Task, by: Analyst, claim: Claim, code: string, why: string): Promise<Verdict> {
+  await by.tasks.addError(task.id, code, sentence(code, why));
+  const moved = await by.tasks.move(task.id, 'running', 'failed_analysis', { epoch: claim.epoch });
+  by.onStatus(task.id);
+  return { kind: moved ? 'done' : 'not ours' };
+}
+
+/** A task that no machine of ours can ever serve: it never ran. */
+async function endPending(task: Task, by: Analyst, code: string, why: string): Promise<Verdict> {
+  await by.tasks.addError(task.id, code, sentence(code, why));
+  const moved = await by.tasks.move(task.id, 'pending', 'failed_analysis');
+  by.onStatus(task.id);
+  return { kind: moved ? 'done' : 'not ours' };
+}
+
+function sentence(code: string, why: string): string {
+  return `${why} [${code}]`;
+}
+
+/** Opens the task's log at its first line: before the task is ours its folder may be another worker's. */
+function lateLog(open: () => ReturnType<typeof openTaskLog>): AsyncDisposable & { readonly log: Log } {
+  let opened: ReturnType<typeof openTaskLog> | null = null;
+  return {
+    log: (level, message, fields) => {
+      opened ??= open();
+      opened.log(level, message, fields);
+    },
+    [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+  };
+}

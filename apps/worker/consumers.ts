@@ -1,0 +1,125 @@
+import { availableParallelism } from 'node:os';
+import { Piscina } from 'piscina';
+import type { Worker } from 'bullmq';
+import { reason, SandboxError } from '#domain/errors.js';
+import { DEFAULT_LANE } from '#queue/lanes.js';
+import { analysisQueue, openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
+import { analysisDir } from '#storage/analyses.js';
+import { analyze, type Analyst } from './analyst.js';
+import type { ExamineJob, ExamineResult } from './examine.thread.js';
+
+/** A report that takes longer than this is taken for hung: its thread is ended and the job tried again. */
+const EXAMINE_TIMEOUT_MS = 15 * 60_000;
+/** Heap of one examining thread, MiB: a log that needs more is a hostile one. */
+const EXAMINE_HEAP_MB = 1536;
+
+export interface Analyses extends AsyncDisposable {
+  readonly worker: Worker<TaskJob>;
+  /** Gives a sign of life, and stops the runs that were taken from us meanwhile. */
+  heartbeat(): Promise<void>;
+}
+
+/** Queue analysis.<lane> → a machine → completed → queue processing. */
+export function consumeAnalyses(
+  by: Analyst,
+  queues: Queues,
+  concurrency: number,
+  shutdown: AbortSignal,
+): Analyses {
+  const runs = new Map<number, AbortController>();
+  const consume = async ({ data: { taskId } }: { data: TaskJob }): Promise<void> => {
+    const known = await by.tasks.find(taskId);
+    // Redis delivers at least once, SQL decides: a task that is not pending is somebody's, or has ended.
+    if (known?.task.status !== 'pending' || shutdown.aborted) return;
+    const taken = new AbortController();
+    const claimed = (): void => void runs.set(taskId, taken);
+    try {
+      const verdict = await analyze(
+        known.task,
+        { ...by, onClaim: claimed },
+        { shutdown, taken: taken.signal },
+      );
+      if (verdict.kind === 'again') throw new Error(verdict.why); // BullMQ tries again after a pause
+      if (verdict.kind === 'done') await passOn(taskId, by, queues);
+    } finally {
+      runs.delete(taskId);
+    }
+  };
+  const worker = openWorker(analysisQueue(DEFAULT_LANE), queues.redis, consume, { concurrency });
+  worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
+  return {
+    worker,
+    heartbeat: async () => {
+      const before = [...runs.keys()];
+      const ours = await by.tasks.heartbeat(by.worker);
+      for (const id of before) {
+        if (!ours.has(id))
+          runs.get(id)?.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
+      }
+    },
+    [Symbol.asyncDispose]: () => worker.close(), // waits for what runs: `shutdown` has told it to hand back
+  };
+}
+
+async function passOn(taskId: number, by: Analyst, queues: Queues): Promise<void> {
+  const now = await by.tasks.find(taskId);
+  if (now?.task.status !== 'completed') return;
+  try {
+    await queues.enqueueProcessing(now.task);
+  } catch (error) {
+    by.log('warn', `the reconciler will queue it for processing: ${reason(error)}`, { task: taskId });
+  }
+}
+
+export interface Processing extends AsyncDisposable {
+  readonly worker: Worker<TaskJob>;
+}
+
+/** Queue processing → report. In threads, so that a large log does not hold up the guests' networks. */
+export function consumeProcessing(by: Analyst, queues: Queues): Processing {
+  const threads = new Piscina<ExamineJob, ExamineResult>({
+    filename: new URL('./examine.thread.js', import.meta.url).href,
+    minThreads: 1,
+    maxThreads: Math.max(1, Math.floor(availableParallelism() / 2)),
+    resourceLimits: { maxOldGenerationSizeMb: EXAMINE_HEAP_MB },
+  });
+  const consume = async ({
+    data: { taskId },
+    attemptsMade,
+    opts,
+  }: {
+    data: TaskJob;
+    attemptsMade: number;
+    opts: { attempts?: number };
+  }): Promise<void> => {
+    if ((await by.tasks.status(taskId)) !== 'completed') return;
+    const started = performance.now();
+    try {
+      const result = await threads.run(
+        { dir: analysisDir(by.home.analyses, taskId) },
+        { signal: AbortSignal.timeout(EXAMINE_TIMEOUT_MS) },
+      );
+      for (const failure of result.failures) await by.tasks.addError(taskId, 'processing', failure);
+    } catch (error) {
+      const last = attemptsMade + 1 >= (opts.attempts ?? 1);
+      by.log('error', reason(error), { task: taskId, stage: 'processing' });
+      if (!last) throw error;
+      await by.tasks.addError(taskId, 'PROCESSING_FAILED', reason(error));
+      await by.tasks.move(taskId, 'completed', 'failed_processing');
+      by.onStatus(taskId);
+      return;
+    }
+    by.onPhase(taskId, 'report', performance.now() - started, undefined);
+    await by.tasks.move(taskId, 'completed', 'reported');
+    by.onStatus(taskId);
+  };
+  const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, { concurrency: threads.maxThreads });
+  worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
+  return {
+    worker,
+    [Symbol.asyncDispose]: async () => {
+      await worker.close();
+      await threads.destroy();
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import { ARTIFACTS, type GuestRun, type Outcome } from '#domain/artifacts.js';
+import { SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
+import { parseOptions, type Task } from '#domain/task.js';
+import { runAnalysis } from '#guest/run.js';
+import type { Log } from '../log.js';
+import type { MachineLease } from '#machinery/lease.js';
+import type { Lab } from './lab.js';
+import type { PhaseClock } from './phases.js';
+import { takeScreenshots } from './shots.js';
+
+export interface Detonation {
+  readonly task: Task;
+  /** The analysis folder, made and empty. */
+  readonly dir: string;
+  /** storage/binaries/<sha256>; null for a URL. */
+  readonly samplePath: string | null;
+  readonly timeouts: { readonly analysis: number; readonly critical: number; readonly vmState: number };
+  readonly route: string;
+  readonly memoryDump: boolean;
+  readonly phases: PhaseClock;
+  readonly log: Log;
+  /** The machine is ours: the task is running from now on. False: another worker has the task. */
+  begin(machine: Machine, manager: string): Promise<boolean>;
+}
+
+export interface Run {
+  readonly guest: GuestRun;
+  readonly outcome: Outcome;
+}
+
+/**
+ * Runs the sample once and leaves what it did in the analysis folder. Null: another worker runs the task.
+ *
+ * Everything opened here closes in reverse order on the way out, whichever way that is: the screen is looked at a
+ * last time, the capture ends, the result server forgets the guest, the machine powers off.
+ */
+export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run | null> {
+  const { task, dir, phases, log } = job;
+  await using lease = await lab.acquire(task, signal);
+  phases.mark('machine');
+  if (!(await job.begin(lease.machine, lease.machinery.kind))) return null;
+
+  await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
+  await using network = await lab.openNetwork(lease.machine, { dir, route: job.route, results });
+  phases.mark('prepare');
+  const startedOn = new Date();
+  await lease.start(AbortSignal.any([signal, timeLimit(job.timeouts.vmState)]));
+  phases.mark('start');
+  log('info', 'the machine runs', { machine: lease.machine.name, stage: 'start' });
+
+  const alive = AbortSignal.any([signal, lease.lost, network.failed]);
+  await using _camera = camera(lease, dir, log);
+  const outcome = await runInGuest(job, lease, lab, alive);
+  if (job.memoryDump) await dumpMemory(lease, dir, phases, alive);
+
+  return { guest: guestRun(lease, startedOn), outcome };
+}
+
+async function runInGuest(
+  job: Detonation,
+  lease: MachineLease,
+  lab: Lab,
+  alive: AbortSignal,
+): Promise<Outcome> {
+  const { task, timeouts, phases, log } = job;
+  try {
+    const end = await runAnalysis(
+      {
+        agent: lab.agent(lease.machine),
+        task,
+        sample: job.samplePath === null ? null : { path: job.samplePath, name: task.target },
+        resultServer: lease.machine.resultServer,
+        known: lease.machine.snapshot === null,
+        timeoutSeconds: timeouts.analysis,
+        criticalSeconds: timeouts.critical,
+        onPhase: (name) => phases.mark(name),
+      },
+      alive,
+    );
+    log('info', `the analyzer ended: ${end.status}`, { machine: lease.machine.name, stage: 'run' });
+    if (end.status !== 'exception') return { status: end.status };
+    return {
+      status: 'failed',
+      code: 'AGENT_REFUSED',
+      reason: `the analyzer failed in the guest: ${end.description}`,
+    };
+  } catch (error) {
+    // The machine's own end says more than the broken connection it caused.
+    if (lease.lost.aborted) throw lease.lost.reason;
+    if (error instanceof SandboxError && error.code === 'AGENT_UNREACHABLE') lease.suspect(error.message);
+    throw error;
+  }
+}
+
+function camera(lease: MachineLease, dir: string, log: Log): AsyncDisposable {
+  const { machine, machinery } = lease;
+  const screenshot = machinery.screenshot?.bind(machinery);
+  if (screenshot === undefined) return { [Symbol.asyncDispose]: async () => {} };
+  return takeScreenshots({ screenshot: (signal) => screenshot(machine, signal) }, dir, (error) =>
+    log('warn', `no screenshot: ${String(error)}`, { stage: 'screenshots' }),
+  );
+}
+
+async function dumpMemory(
+  lease: MachineLease,
+  dir: string,
+  phases: PhaseClock,
+  signal: AbortSignal,
+): Promise<void> {
+  if (lease.machinery.dumpMemory === undefined) {
+    throw new SandboxError(
+      'BAD_REQUEST',
+      `a memory dump was asked for, which ${lease.machinery.kind} machines cannot give`,
+    );
+  }
+  await lease.machinery.dumpMemory(lease.machine, join(dir, ARTIFACTS.memory), signal);
+  phases.mark('memory');
+}
+
+function guestRun(lease: MachineLease, startedOn: Date): GuestRun {
+  const { name, label, platform } = lease.machine;
+  return {
+    name,
+    label,
+    platform,
+    manager: lease.machinery.kind,
+    startedOn: startedOn.toISOString(),
+    shutdownOn: new Date().toISOString(),
+  };
+}
+
+function timeLimit(seconds: number): AbortSignal {
+  return AbortSignal.timeout(seconds * 1000);
+}
+
+/** Route of the task: its option, else the fake internet. */
+export function routeOf(task: Task): string {
+  return parseOptions(task.options).get('route') ?? 'inetsim';
+}

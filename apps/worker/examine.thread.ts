@@ -1,0 +1,30 @@
+import { parentPort } from 'node:worker_threads';
+import { reason } from '#domain/errors.js';
+import { loadSignatures } from '#signatures/load.js';
+import { examine } from './examine.js';
+
+export interface ExamineJob {
+  readonly dir: string;
+}
+
+export interface ExamineResult {
+  readonly score: number;
+  readonly signatures: readonly string[];
+  /** What could not be done, one sentence each. */
+  readonly failures: readonly string[];
+}
+
+const signatures = await loadSignatures();
+
+/**
+ * Runs in a worker thread: parsing a large log must not hold up the network stacks of running guests. A thread that
+ * hangs or grows beyond its memory limit is ended from outside.
+ */
+export default async function examineInThread({ dir }: ExamineJob): Promise<ExamineResult> {
+  const failures: string[] = [];
+  const onFailure = (part: string, error: unknown): void => void failures.push(`${part}: ${reason(error)}`);
+  const ended = new AbortController();
+  parentPort?.once('close', () => ended.abort());
+  const report = await examine(dir, { signatures, onFailure }, ended.signal);
+  return { score: report.info.score, signatures: report.signatures.map(({ name }) => name), failures };
+}

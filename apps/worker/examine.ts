@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { ARTIFACTS } from '#domain/artifacts.js';
+import type { Report } from '#domain/report.js';
+import { examineFolder } from '#processing/run.js';
+import { writeReports } from '#reporting/write.js';
+import { matchSignatures } from '#signatures/engine.js';
+import { score } from '#signatures/score.js';
+import type { Signature } from '#signatures/signature.js';
+
+export interface Examination {
+  readonly signatures: readonly Signature[];
+  /** A section or a signature that failed costs itself only; the report says so in its notes. */
+  readonly onFailure: (part: string, error: unknown) => void;
+}
+
+/** Stored artefacts in, report out. Needs no machine, so it can be run again at any time and gives the same bytes. */
+export async function examine(dir: string, by: Examination, signal: AbortSignal): Promise<Report> {
+  const evidence = await examineFolder({ dir }, { onFailure: by.onFailure }, signal);
+
+  const signatures = matchSignatures(evidence, by.signatures, by.onFailure);
+  const verdict = score(signatures);
+  const report: Report = {
+    ...evidence,
+    info: { ...evidence.info, score: verdict.value },
+    signatures,
+    malkoha: { ...evidence.malkoha, score: verdict },
+  };
+
+  const screenshot = (path: string): Promise<Buffer | null> => readFile(join(dir, path)).catch(() => null);
+  await writeReports(report, join(dir, ARTIFACTS.reports), ['json', 'html'], { screenshot }, signal);
+  return report;
+}

@@ -1,0 +1,30 @@
+import type { Duplex } from 'node:stream';
+import type { AgentClient } from '#guest/agent.js';
+import type { Machine, Requirements } from '#domain/machine.js';
+import type { MachineLease } from '#machinery/lease.js';
+
+/** The equipment `detonate` works with, as narrow as it can be: tests hand in fakes. */
+export interface Lab {
+  /** Waits for a machine. @throws NO_MATCHING_MACHINE when none can ever serve */
+  acquire(wants: Requirements, signal: AbortSignal): Promise<MachineLease>;
+  /** Receives what the guest uploads, from now on. */
+  openResults(task: { id: number; dir: string; machine: Machine }): Promise<Results>;
+  /** The guest's network for this task: default-drop until opened, captured from then on. @throws ROUTE_UNAVAILABLE */
+  openNetwork(machine: Machine, task: NetworkTask): Promise<GuestNetwork>;
+  agent(machine: Machine): AgentClient;
+}
+
+export interface Results extends AsyncDisposable {
+  accept(stream: Duplex): void;
+}
+
+export interface NetworkTask {
+  readonly dir: string;
+  readonly route: string;
+  readonly results: Results;
+}
+
+export interface GuestNetwork extends AsyncDisposable {
+  /** Aborts with CAPTURE_FAILED when the capture cannot be written. */
+  readonly failed: AbortSignal;
+}

@@ -1,0 +1,88 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ARTIFACTS } from '#domain/artifacts.js';
+import { SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
+import { CertificateAuthority } from '#network/fakenet/ca.js';
+import { UserspaceNetwork } from '#network/userspace/network.js';
+import type { GuestNetwork, NetworkTask } from './lab.js';
+
+/** ca.json: certificate and key, both PEM. */
+const authorityPem = z.object({ certificate: z.string(), key: z.string() });
+
+/** Agents listen here in every guest of the Cuckoo family. */
+const AGENT_PORT = 8000;
+
+const ROUTES = ['inetsim', 'drop'] as const;
+
+/** The userspace networks of the default guests: one a machine, by name, made when its first QEMU is about to start. */
+export class Networks implements AsyncDisposable {
+  readonly #open = new Map<string, Promise<UserspaceNetwork>>();
+
+  constructor(
+    private readonly dir: string,
+    private readonly ca: CertificateAuthority,
+  ) {}
+
+  /** The unix socket that the machine's network card connects to. */
+  async wire(machine: string): Promise<string> {
+    return (await this.#of(machine)).socketPath;
+  }
+
+  /** A connection to the machine's agent. */
+  async dialAgent(machine: string, signal: AbortSignal) {
+    return (await this.#of(machine)).dial(AGENT_PORT, signal);
+  }
+
+  /** @throws ROUTE_UNAVAILABLE, CAPTURE_FAILED */
+  async openTask(machine: Machine, { dir, route, results }: NetworkTask): Promise<GuestNetwork> {
+    const known = ROUTES.find((name) => name === route);
+    if (known === undefined) {
+      throw new SandboxError(
+        'ROUTE_UNAVAILABLE',
+        `route ${JSON.stringify(route)} is not one of ${ROUTES.join(', ')}, which ${machine.name} has`,
+      );
+    }
+    const network = await this.#of(machine.name);
+    const recording = await network.open({
+      route: known,
+      pcapPath: join(dir, ARTIFACTS.pcap),
+      fakenetPath: join(dir, ARTIFACTS.fakenet),
+      onResult: (stream) => results.accept(stream),
+      resultServer: machine.resultServer,
+    });
+    const failed = new AbortController();
+    recording.failure.catch((error: unknown) => failed.abort(error));
+    return { failed: failed.signal, [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose]() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const networks = await Promise.allSettled(this.#open.values());
+    for (const network of networks)
+      if (network.status === 'fulfilled') await network.value[Symbol.asyncDispose]();
+  }
+
+  #of(machine: string): Promise<UserspaceNetwork> {
+    const known = this.#open.get(machine);
+    if (known !== undefined) return known;
+    const made = UserspaceNetwork.listen({ socketPath: join(this.dir, `${machine}.net`), ca: this.ca });
+    this.#open.set(machine, made);
+    return made;
+  }
+}
+
+/** The authority whose certificates the default guest trusts: made once per guests folder, since it is part of the image. */
+export async function guestAuthority(dir: string): Promise<CertificateAuthority> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const path = join(dir, 'ca.json');
+  const kept = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (kept !== null) return CertificateAuthority.fromPem(authorityPem.parse(JSON.parse(kept)));
+  const made = await CertificateAuthority.create();
+  await writeFile(`${path}.${process.pid}`, JSON.stringify(made.pem), { mode: 0o600 });
+  await rename(`${path}.${process.pid}`, path);
+  return guestAuthority(dir); // two first starts at once: both use the one that stayed
+}

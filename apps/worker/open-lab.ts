@@ -1,0 +1,180 @@
+import { mkdir, chmod } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { HomePaths } from '#config/home.js';
+import type { Settings } from '#config/settings.js';
+import { reason, SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
+import { AgentClient } from '#guest/agent.js';
+import { ensureImage } from '#guest/image/build.js';
+import { chooseAccelerator } from '#machinery/adapters/qemu/accelerator.js';
+import { defaultMachines, qemuMachinery } from '#machinery/adapters/qemu/qemu.js';
+import { reapOrphans } from '#machinery/adapters/qemu/record.js';
+import { ensureTemplate, type TemplateWanted } from '#machinery/adapters/qemu/template.js';
+import type { PoolState } from '#machinery/lease.js';
+import { MachinePool } from '#machinery/pool.js';
+import { defaultMachineCount } from '#machinery/sizing.js';
+import { ResultServer } from '#resultserver/resultserver.js';
+import { Cleanup } from '../cleanup.js';
+import type { Log } from '../log.js';
+import { portHolder } from '../ports.js';
+import { availableMemoryMb } from './memory.js';
+import type { Lab } from './lab.js';
+import { guestAuthority, Networks } from './networks.js';
+
+export interface LabOptions {
+  readonly home: HomePaths;
+  readonly settings: Settings;
+  /** How many default guests, or as many as this host can bear. */
+  readonly machines: number | 'auto';
+  readonly log: Log;
+  /** `lasting` lines stay on a person's screen; the others say what goes on now. */
+  readonly onProgress: (line: string, lasting: boolean) => void;
+}
+
+export interface OpenLab extends Lab, AsyncDisposable {
+  readonly machines: readonly Machine[];
+  /** Told of every change of a machine's state. */
+  onMachine: (name: string, change: { status?: string; locked?: boolean }) => void;
+}
+
+const CLOSE_TIMEOUT_MS = 30_000;
+
+/** Everything `detonate` needs on this host: the default guest (built when missing), its machines, their networks, the result server. */
+export async function openLab(options: LabOptions, signal: AbortSignal): Promise<OpenLab> {
+  const { home, settings, log } = options;
+  await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
+  const runDir = join(home.run, 'machines');
+  await mkdir(runDir, { recursive: true });
+  await openTo(home.dir, home.run, runDir);
+  for (const orphan of await reapOrphans(runDir)) log('warn', `ended what a killed worker left: ${orphan}`);
+
+  const networks = cleanup.use(new Networks(runDir, await guestAuthority(home.guests)));
+  const agent = (machine: string) => new AgentClient((by) => networks.dialAgent(machine, by));
+  const template = await prepareGuest(options, { runDir, networks, agent }, signal);
+  const machines = defaultMachines(await machineCount(options));
+  const machinery = cleanup.use(
+    await qemuMachinery({ template, machines, runDir, wire: ({ name }) => networks.wire(name) }, signal),
+  );
+  const resultServer = cleanup.use(
+    new ResultServer({ limits: { uploadBytes: settings.cuckoo.resultserver.upload_max_size } }),
+  );
+  await listenForGuests(resultServer, options);
+
+  let onMachine: OpenLab['onMachine'] = () => {};
+  const pool = new MachinePool([machinery], {
+    startLimit: Math.max(1, Math.floor(availableParallelism() / 2)),
+    onChange: (machine, state, why) => {
+      if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
+      onMachine(machine.name, {
+        status: HYPERVISOR_WORD[state],
+        locked: state !== 'free-ready' && state !== 'free-cold',
+      });
+    },
+  });
+  cleanup.defer(() => pool.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS)));
+  const owned = cleanup.move();
+  return {
+    machines,
+    get onMachine() {
+      return onMachine;
+    },
+    set onMachine(told) {
+      onMachine = told;
+    },
+    acquire: (wants, by) => pool.acquire(wants, by),
+    openResults: ({ id, dir, machine }) =>
+      resultServer.open({
+        id,
+        dir,
+        dialect: 'malkoha',
+        guestIp: null, // its connections come through its own network: see openNetwork
+        onAnomaly: (what) =>
+          log('warn', `result channel: ${what}`, {
+            task: id,
+            machine: machine.name,
+            code: 'PROTOCOL_VIOLATION',
+          }),
+      }),
+    openNetwork: (machine, task) => networks.openTask(machine, task),
+    agent: (machine) => agent(machine.name),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** What machines/list shows, in the hypervisor's words that Cuckoo's clients know. */
+const HYPERVISOR_WORD: Readonly<Record<PoolState, string>> = {
+  'free-ready': 'saved',
+  'free-cold': 'poweroff',
+  leased: 'running',
+  restoring: 'restoring',
+  quarantined: 'aborted',
+  disabled: 'poweroff',
+};
+
+/** Builds what is missing: the image, the choice of accelerator, the template. */
+async function prepareGuest(
+  { home, settings, onProgress }: LabOptions,
+  parts: { runDir: string; networks: Networks; agent: (machine: string) => AgentClient },
+  signal: AbortSignal,
+) {
+  const now = (line: string): void => onProgress(line, false);
+  const ca = await guestAuthority(home.guests);
+  const image = await ensureImage({
+    folder: home.guests,
+    caCertificate: ca.certificate,
+    onProgress: (line) => onProgress(`guest: ${line}`, true),
+    signal,
+  });
+  const chosen = await chooseAccelerator({
+    image,
+    dir: home.guests,
+    wanted: settings.qemu.accel,
+    onProgress: now,
+    signal,
+  });
+  onProgress(chosen.reason, true);
+  const wanted: TemplateWanted = {
+    image,
+    dir: join(home.guests, 'templates'),
+    runDir: parts.runDir,
+    memoryMb: settings.qemu.memory,
+    accelerator: chosen.accelerator,
+    wire: (machine) => parts.networks.wire(machine),
+    waitReady: async (machine, by) => parts.agent(machine).waitReady(by),
+    onProgress: (line) => onProgress(`guest: ${line}`, true),
+  };
+  return ensureTemplate(wanted, signal);
+}
+
+async function machineCount({ machines, settings }: LabOptions): Promise<number> {
+  if (machines !== 'auto') return machines;
+  return defaultMachineCount({
+    memoryMb: await availableMemoryMb(),
+    cores: availableParallelism(),
+    guestMb: settings.qemu.memory,
+  });
+}
+
+/** The default guest does not need the port: a taken one is said, and costs only guests on bridges. */
+async function listenForGuests(
+  server: ResultServer,
+  { settings, log, onProgress }: LabOptions,
+): Promise<void> {
+  const { ip, port } = settings.cuckoo.resultserver;
+  try {
+    await server.listen(ip, port);
+  } catch (error) {
+    if (!(error instanceof SandboxError) || error.code !== 'PORT_IN_USE') throw error;
+    const holder = await portHolder(port);
+    const line = `result server: ${ip}:${port} is taken${holder === null ? '' : ` by ${holder}`}; the default guest does not need it`;
+    onProgress(line, true);
+    log('warn', line, { code: error.code });
+  }
+}
+
+/** QEMU runs as another user when we are root, and must reach its sockets: these folders may be passed through, not listed. */
+async function openTo(...folders: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  for (const folder of folders) await chmod(folder, 0o711);
+}

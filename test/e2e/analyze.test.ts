@@ -1,0 +1,212 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { z } from 'zod';
+import type { ProcessNode, Report } from '#domain/report.js';
+import { openChromium } from '../support/chromium.js';
+import { makeHome, malkoha, SAMPLES, start, type Home, type Running } from '../support/malkoha.js';
+
+/** The guest may have to be built, and everything runs emulated. */
+jest.setTimeout(600_000);
+
+const result = z.object({
+  task_id: z.int(),
+  status: z.string(),
+  score: z.number(),
+  report: z.string(),
+  report_html: z.string(),
+  url: z.string(),
+  signatures: z.array(z.object({ name: z.string() })),
+  phases: z.record(z.string(), z.number()),
+});
+
+describe('the sample dropper, from one command', () => {
+  let home: Home;
+  let document: z.infer<typeof result>;
+  let report: Report;
+
+  beforeAll(async () => {
+    home = await makeHome();
+    const { code, stdout, stderr } = await malkoha(home, 'analyze', join(SAMPLES, 'dropper.sh'), '--json');
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    document = result.parse(JSON.parse(stdout));
+    report = JSON.parse(await readFile(document.report, 'utf8')) as Report;
+  });
+  afterAll(async () => home[Symbol.asyncDispose]());
+
+  test('its children and their command lines are in the tree', () => {
+    const lines = commandLines(report.behavior?.processtree ?? []);
+    for (const wanted of [
+      /curl .*update\.example-cdn\.test/,
+      /\.\/stage/,
+      /python3 -c/,
+      /perl -e/,
+      /crontab -/,
+      /rm -f/,
+    ]) {
+      expect(lines).toContainEqual(expect.stringMatching(wanted));
+    }
+  });
+
+  test('the file it wrote and deleted again is kept', () => {
+    const kept = report.dropped?.find((file) => file.filepath === '/tmp/.x/accounts.txt');
+    expect(kept).toMatchObject({
+      deleted: true,
+      complete: true,
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(report.behavior?.summary.file_deleted).toContain('/tmp/.x/accounts.txt');
+  });
+
+  test('the name it looked up and the request it made, with path, user agent and process', () => {
+    expect(report.network?.dns.map(({ request }) => request)).toContain('update.example-cdn.test');
+    expect(report.network?.http).toContainEqual(
+      expect.objectContaining({
+        method: 'GET',
+        host: 'update.example-cdn.test',
+        path: '/gate/stage2?id=0',
+        'user-agent': expect.stringContaining('dropper-demo'),
+        process_name: 'curl',
+      }),
+    );
+    expect(report.network?.http).toContainEqual(
+      expect.objectContaining({ method: 'POST', path: '/gate/report' }),
+    );
+  });
+
+  test('at least three signatures, a screenshot, and a score that its parts explain', () => {
+    expect(report.signatures.length).toBeGreaterThanOrEqual(3);
+    expect(report.screenshots?.length).toBeGreaterThanOrEqual(1);
+    const points = report.malkoha.score.parts.reduce((sum, part) => sum + part.points, 0);
+    expect(report.info.score).toBeCloseTo(Math.min(10, points), 5);
+    expect(document).toMatchObject({ status: 'reported', score: report.info.score });
+  });
+
+  test('report.html shows them in a browser', async () => {
+    await using browser = await openChromium();
+    const page = await browser.context.newPage();
+    const problems: string[] = [];
+    page.on('console', (message) => problems.push(message.text()));
+    await page.goto(pathToFileURL(document.report_html).href);
+    const text = (await page.locator('body').textContent()) ?? '';
+    expect(problems).toEqual([]);
+    for (const wanted of [
+      'dropper.sh',
+      'update.example-cdn.test',
+      '/gate/stage2?id=0',
+      'dropper-demo',
+      '/tmp/.x/accounts.txt',
+      'python3 -c',
+    ]) {
+      expect(text).toContain(wanted);
+    }
+    for (const { description } of report.signatures) expect(text).toContain(description);
+    expect(await page.locator('img').count()).toBeGreaterThanOrEqual(1);
+  });
+
+  test('examined again, the same artefacts give the same report, byte for byte', async () => {
+    const before = await readFile(document.report);
+    expect(await malkoha(home, 'process', String(document.task_id))).toMatchObject({ code: 0 });
+    expect((await readFile(document.report)).equals(before)).toBe(true);
+  });
+});
+
+describe('a daemon that is up', () => {
+  let home: Home;
+  let daemon: Running;
+
+  beforeAll(async () => {
+    home = await makeHome();
+    daemon = start(home, 'up', '--machines', '4');
+    await daemon.said(/Malkoha is up/);
+  });
+  afterAll(async () => {
+    daemon.process.kill('SIGINT');
+    await daemon.ended;
+    await home[Symbol.asyncDispose]();
+  });
+
+  test('is used by analyze, and answers as Cuckoo does', async () => {
+    const { stdout, code } = await malkoha(home, 'analyze', join(SAMPLES, 'hello.py'), '--json');
+    expect(code).toBe(0);
+    const { task_id, url } = result.parse(JSON.parse(stdout));
+    expect((await fetch(url)).headers.get('content-type')).toBe('text/html; charset=utf-8');
+    const get = async (path: string) => fetch(`${home.url}${path}`);
+    expect(await (await get(`/tasks/view/${task_id}`)).json()).toMatchObject({
+      task: { id: task_id, status: 'reported', guest: { manager: 'qemu' } },
+    });
+    expect(await (await get('/machines/list')).json()).toMatchObject({
+      machines: [{ name: 'linux1' }, {}, {}, {}],
+    });
+    expect((await get(`/pcap/get/${task_id}`)).status).toBe(200);
+    const shots = Buffer.from(await (await get(`/tasks/screenshots/${task_id}`)).arrayBuffer());
+    expect(shots.subarray(0, 2).toString()).toBe('PK');
+  });
+
+  test('a URL is fetched in the guest', async () => {
+    const { stdout, code } = await malkoha(
+      home,
+      'analyze',
+      'https://www.example-shop.test/login?a=1',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const report = JSON.parse(await readFile(result.parse(JSON.parse(stdout)).report, 'utf8')) as Report;
+    expect(report.network?.http).toContainEqual(
+      expect.objectContaining({ protocol: 'https', host: 'www.example-shop.test', path: '/login?a=1' }),
+    );
+    expect(report.network?.tls).toContainEqual(expect.objectContaining({ sni: 'www.example-shop.test' }));
+  });
+
+  test('sixteen at once over four machines: each is reported once, machines work at the same time', async () => {
+    const noop = join(SAMPLES, 'noop.sh');
+    const { stdout, code } = await malkoha(
+      home,
+      'analyze',
+      ...Array.from({ length: 16 }, () => noop),
+      '--json',
+    );
+    expect(code).toBe(0);
+    const documents = z.array(result).parse(JSON.parse(stdout));
+    expect(new Set(documents.map(({ task_id }) => task_id)).size).toBe(16);
+    const guests = await Promise.all(
+      documents.map(
+        async ({ report }) =>
+          JSON.parse(await readFile(join(report, '../../task.json'), 'utf8')) as {
+            guest: { name: string; startedOn: string; shutdownOn: string };
+          },
+      ),
+    );
+    const spans = guests.map(
+      ({ guest }) => [Date.parse(guest.startedOn), Date.parse(guest.shutdownOn)] as const,
+    );
+    const overlapping = spans.filter(([from, to], i) =>
+      spans.some(([start, end], j) => i !== j && start < to && from < end),
+    );
+    expect(new Set(guests.map(({ guest }) => guest.name)).size).toBeGreaterThanOrEqual(2);
+    expect(overlapping.length).toBeGreaterThanOrEqual(8);
+  });
+
+  test('route drop: silence, and the capture is there', async () => {
+    const { stdout, code } = await malkoha(
+      home,
+      'analyze',
+      'http://www.example-shop.test/',
+      '--options',
+      'route=drop',
+      '--timeout',
+      '10',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const report = JSON.parse(await readFile(result.parse(JSON.parse(stdout)).report, 'utf8')) as Report;
+    expect(report.network?.http).toEqual([]);
+    expect(report.network?.dns.flatMap(({ answers }) => answers)).toEqual([]);
+    expect(report.info.route).toBe('drop');
+  });
+});
+
+function commandLines(nodes: readonly ProcessNode[]): readonly string[] {
+  return nodes.flatMap((node) => [node.command_line, ...commandLines(node.children)]);
+}
