@@ -1,0 +1,164 @@
+import type { Duplex } from 'node:stream';
+import { SandboxError } from '#domain/errors.js';
+import type { CaptureLimits } from '../capture.js';
+import { CaptureFile } from '../capture.js';
+import type { CertificateAuthority } from '../fakenet/ca.js';
+import { now } from '../fakenet/conversation.js';
+import { DNS_PORT, readQuestion } from '../fakenet/dns.js';
+import { FakeInternet } from '../fakenet/fake-internet.js';
+import { FakenetJournal, type JournalLimits } from '../fakenet/journal.js';
+import { NamePool } from '../fakenet/names.js';
+import { ipToNumber } from './addresses.js';
+import { INTERNET, RESULT } from './classes.js';
+import type { ConnectionClass } from './tcp-connection.js';
+import type { Admission } from './tcp-stack.js';
+import type { TcpStream } from './tcp-stream.js';
+import type { Datagram } from './udp.js';
+import { UdpFlows } from './udp-flows.js';
+
+export interface TaskNetwork {
+  /** `inetsim`: the fake internet answers everything. `drop`: only the agent and the result channel work. */
+  readonly route: 'inetsim' | 'drop';
+  readonly pcapPath: string;
+  readonly fakenetPath: string;
+  /** Takes a connection of the guest to the result server. */
+  readonly onResult: (stream: Duplex) => void;
+  /** As the guest sees it. */
+  readonly resultServer: { readonly ip: string; readonly port: number };
+  readonly limits?: { readonly capture?: CaptureLimits; readonly fakenet?: JournalLimits };
+}
+
+/** One task's traffic, from `open` to dispose. */
+export interface Recording extends AsyncDisposable {
+  /** Packets in the capture, and their bytes. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets that were seen and are not in the capture. */
+  readonly dropped: number;
+  /** Rejects with CAPTURE_FAILED when the disk does not take the traffic; never resolves. */
+  readonly failure: Promise<never>;
+}
+
+/** Performance's clock does not jump, and has microseconds. */
+function unixMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+export class TaskRecording implements Recording {
+  readonly failure: Promise<never>;
+  private readonly internet: FakeInternet | null;
+  private readonly names = new NamePool();
+  private readonly flows: UdpFlows;
+  private readonly resultIp: number;
+  private closing: Promise<void> | null = null;
+
+  private constructor(
+    private readonly task: TaskNetwork,
+    ca: CertificateAuthority,
+    private readonly capture: CaptureFile,
+    private readonly journal: FakenetJournal,
+    failure: Promise<never>,
+    private readonly onClose: () => void,
+  ) {
+    this.failure = failure;
+    this.resultIp = ipToNumber(task.resultServer.ip);
+    this.internet =
+      task.route === 'inetsim' ? new FakeInternet(ca, this.names, (record) => journal.record(record)) : null;
+    this.flows = new UdpFlows(
+      (record) => journal.record(record),
+      (ip) => this.names.nameOf(ip),
+    );
+  }
+
+  /** @throws SandboxError CAPTURE_FAILED when the files cannot be made */
+  static async open(
+    task: TaskNetwork,
+    ca: CertificateAuthority,
+    onClose: () => void,
+  ): Promise<TaskRecording> {
+    let fail: (error: Error) => void = () => undefined;
+    const failure = new Promise<never>((_resolve, reject) => (fail = reject));
+    // The owner may not be waiting when it happens.
+    failure.catch(() => undefined);
+    const failed = (path: string, cause: unknown): SandboxError =>
+      new SandboxError('CAPTURE_FAILED', `${path} cannot be written`, { cause });
+    try {
+      const capture = await CaptureFile.create(
+        task.pcapPath,
+        (cause) => fail(failed(task.pcapPath, cause)),
+        task.limits?.capture,
+      );
+      const journal = await FakenetJournal.create(
+        task.fakenetPath,
+        (cause) => fail(failed(task.fakenetPath, cause)),
+        task.limits?.fakenet,
+      );
+      return new TaskRecording(task, ca, capture, journal, failure, onClose);
+    } catch (cause) {
+      throw failed(`${task.pcapPath} or ${task.fakenetPath}`, cause);
+    }
+  }
+
+  get packets(): number {
+    return this.capture.packets;
+  }
+
+  get bytes(): number {
+    return this.capture.bytes;
+  }
+
+  get dropped(): number {
+    return this.capture.dropped;
+  }
+
+  isResult(ip: number, port: number): boolean {
+    return port === this.task.resultServer.port && ip === this.resultIp;
+  }
+
+  captured(bytes: Buffer, start: number, end: number): void {
+    this.capture.packet(bytes, start, end, unixMs());
+  }
+
+  admit(ip: number, port: number): Admission {
+    if (this.isResult(ip, port)) return RESULT;
+    return this.internet === null ? 'ignore' : INTERNET;
+  }
+
+  accepted(stream: TcpStream, kind: ConnectionClass): void {
+    if (kind === RESULT) this.task.onResult(stream);
+    else if (this.internet === null) stream.destroy();
+    else this.internet.accept(stream);
+  }
+
+  datagram(datagram: Datagram): Buffer | null {
+    const outcome = this.internet?.datagram(datagram) ?? this.unanswered(datagram);
+    if (!outcome.known) this.flows.add(datagram);
+    return outcome.reply;
+  }
+
+  answersPing(): boolean {
+    return this.internet !== null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closing ??= this.close();
+    await this.closing;
+  }
+
+  private async close(): Promise<void> {
+    // Ends the task's connections, so that every conversation gets its record.
+    this.onClose();
+    await this.internet?.close();
+    this.flows.close();
+    await Promise.all([this.journal.close(), this.capture.close()]);
+  }
+
+  /** What is asked is worth knowing even when nobody answers. */
+  private unanswered(datagram: Datagram): { readonly known: boolean; readonly reply: null } {
+    const asked = datagram.destinationPort === DNS_PORT ? readQuestion(datagram.payload) : null;
+    if (asked === null) return { known: false, reply: null };
+    const { name, type } = asked.question;
+    this.journal.record({ kind: 'dns', time: now(), name, type, answer: null });
+    return { known: true, reply: null };
+  }
+}

@@ -1,0 +1,658 @@
+import { Reassembly } from './reassembly.js';
+import { type Budget, ReceiveBuffer } from './receive-buffer.js';
+import { RetransmissionTimeout } from './retransmission.js';
+import { SendQueue } from './send-queue.js';
+import { ACK, before, FIN, type Outgoing, PSH, RST, type Segment, SYN } from './tcp-segment.js';
+import type { Sleeper } from './timers.js';
+
+/** What kind of connection it is: how much of the host it may use. */
+export interface ConnectionClass {
+  /** Bytes that may wait for the application; also the window offered. */
+  readonly receiveWindow: number;
+  /** Bytes taken from the application and not yet acknowledged. */
+  readonly sendBuffer: number;
+  /** Payload bytes per segment offered to the guest. */
+  readonly mss: number;
+  /** Ends after so long without a byte of payload either way; Infinity = never. Milliseconds. */
+  readonly idleMs: number;
+  /** Open at once. */
+  readonly max: number;
+}
+
+/** What a connection needs of the stack around it. */
+export interface TcpHost {
+  readonly budget: Budget;
+  /** Cannot the link take more just now? `room()` of every connection that asked is called once it can. */
+  readonly busy: boolean;
+  now(): number;
+  emit(connection: TcpConnection, segment: Outgoing): void;
+  /** Calls `settle()` at the end of this batch of packets. */
+  touch(connection: TcpConnection): void;
+  /** Calls `settle()` when the link is no longer busy. */
+  waitForRoom(connection: TcpConnection): void;
+  arm(connection: TcpConnection, at: number): void;
+  /** The guest completed a handshake it began. */
+  accepted(connection: TcpConnection): void;
+  /** Moved to or from a state that counts differently. */
+  changed(connection: TcpConnection): void;
+}
+
+/** The application's side. */
+export interface TcpUser {
+  /** Bytes handed over and not read yet. */
+  readonly unread: number;
+  onOpened(): void;
+  /** There may be bytes, or the end, to take. */
+  onReadable(): void;
+  /** There may be room to send, or the end was acknowledged. */
+  onWritable(): void;
+  onFailed(error: Error): void;
+}
+
+export type TcpState = 'syn-sent' | 'syn-received' | 'open' | 'time-wait' | 'closed';
+
+export interface Endpoints {
+  readonly localIp: number;
+  readonly localPort: number;
+  readonly remoteIp: number;
+  readonly remotePort: number;
+}
+
+/** A guest that was just resumed answers within milliseconds: ask often at first. */
+const DIAL_RETRY_MS = 20;
+const MAX_DIAL_RETRY_MS = 500;
+const HANDSHAKE_TRIES = 5;
+/** Nothing that was sent was acknowledged for so long. */
+const GIVE_UP_MS = 60_000;
+/** A duplicate of the guest's last segment cannot be older: there is no network between us. */
+const TIME_WAIT_MS = 500;
+/** How long the guest may take to close its half once the application is gone. */
+const ORPHAN_MS = 5000;
+/** RFC 5681 section 3.2. */
+const DUPLICATES_MEAN_LOSS = 3;
+/** Duplicate acknowledgements per batch; the guest needs three. */
+const MAX_DUPLICATE_ACKS = 16;
+/** RFC 9293 section 3.7.1. */
+const DEFAULT_MSS = 536;
+/** Our window scale: 65535 << 7 is more than any class offers. */
+const SCALE = 7;
+/** Above this a congestion window says nothing any more. */
+const FULL_SPEED = 4 * 1024 * 1024;
+
+/**
+ * One TCP connection (RFC 9293) without timers, sockets or packets of its own: segments and time come in, segments go
+ * out through the host. There is no network between the guest and us, so nothing is ever congested: the sending side
+ * starts at full speed and slows down only after a time-out, when the guest evidently cannot keep up.
+ */
+export class TcpConnection implements Sleeper {
+  queuedAt = Infinity;
+  user: TcpUser | null = null;
+  dirty = false;
+  readonly inbox: ReceiveBuffer;
+  /** The guest has sent everything, and all of it is in the inbox or read. */
+  ended = false;
+  bytesReceived = 0;
+  bytesSent = 0;
+
+  private current: TcpState = 'closed';
+  private readonly outbox = new SendQueue();
+  private readonly ahead: Reassembly;
+  private readonly timeout = new RetransmissionTimeout();
+
+  // Sending: [una, nxt) is under way, `top` the highest ever sent, `base` where the outbox begins.
+  private una: number;
+  private nxt: number;
+  private top: number;
+  private base: number;
+  private window = 0;
+  private windowSeq = 0;
+  private windowAck = 0;
+  private sendScale = 0;
+  private mss = DEFAULT_MSS;
+  private congestionWindow = Infinity;
+  private finishing = false;
+  private finAcked = false;
+  private duplicates = 0;
+  private recoverUntil: number | null = null;
+  private timedEnd: number | null = null;
+  private timedAt = 0;
+
+  // Receiving: everything before rcvNxt has arrived, nothing from `edge` on was allowed.
+  private rcvNxt = 0;
+  private edge = 0;
+  private receiveScale = 0;
+  private finAt: number | null = null;
+  private acksOwed = 0;
+  private duplicateAcksOwed = 0;
+  private closedFirst = false;
+
+  // Deadlines; Infinity = none.
+  private retransmitAt = Infinity;
+  private probeAt = Infinity;
+  private orphanUntil = Infinity;
+  private handshakeTries = 0;
+  private progressAt: number;
+  private ackedAt: number;
+
+  constructor(
+    private readonly host: TcpHost,
+    readonly endpoints: Endpoints,
+    readonly kind: ConnectionClass,
+    initialSequence: number,
+  ) {
+    this.inbox = new ReceiveBuffer(host.budget);
+    this.ahead = new Reassembly(host.budget);
+    this.una = this.nxt = this.top = initialSequence | 0;
+    this.base = (this.una + 1) | 0;
+    this.progressAt = this.ackedAt = host.now();
+  }
+
+  get state(): TcpState {
+    return this.current;
+  }
+
+  /** Bytes the application may still add before it should wait. */
+  get sendRoom(): number {
+    return this.kind.sendBuffer - this.outbox.length;
+  }
+
+  /** Has the guest acknowledged everything, the end included? */
+  get finished(): boolean {
+    return this.finAcked;
+  }
+
+  /** Begins a handshake towards the guest. */
+  connect(): void {
+    this.move('syn-sent');
+    this.nxt = this.top = this.base;
+    this.sendSyn();
+  }
+
+  /** Answers the guest's SYN. */
+  accept(syn: Segment): void {
+    this.takeSyn(syn);
+    this.move('syn-received');
+    this.nxt = this.top = this.base;
+    this.sendSyn();
+  }
+
+  /** Copies the payload that an Outgoing names into its frame. */
+  copyPayload(segment: Outgoing, target: Buffer, at: number): void {
+    this.outbox.copy(segment.offset, segment.length, target, at);
+  }
+
+  send(chunk: Buffer): void {
+    if (this.finishing || this.current === 'closed') return;
+    this.outbox.push(chunk);
+    this.host.touch(this);
+  }
+
+  /** No more will be sent. */
+  finish(): void {
+    if (this.finishing) return;
+    this.finishing = true;
+    this.host.touch(this);
+  }
+
+  /** The application has read: is the window now so much wider that the guest should know? */
+  consumed(): void {
+    if (this.current !== 'open' || this.ended) return;
+    const known = (this.edge - this.rcvNxt) | 0;
+    const gain = this.freeSpace() - known;
+    const { mss, receiveWindow } = this.kind;
+    if (gain < (known < mss ? Math.min(receiveWindow / 2, mss) : Math.max(receiveWindow / 4, mss))) return;
+    this.acksOwed++;
+    this.host.touch(this);
+  }
+
+  /** The application is gone. What was promised is finished, anything else is reset. */
+  abandon(): void {
+    this.user = null;
+    this.inbox.clear();
+    this.ahead.clear();
+    if (this.current === 'closed' || this.current === 'time-wait') return;
+    if (this.current === 'open' && this.finAcked && this.finAt === null) {
+      this.orphanUntil = this.host.now() + ORPHAN_MS;
+      this.rearm();
+      return;
+    }
+    this.abort();
+  }
+
+  /** RST to the guest; the application is not told. */
+  abort(): void {
+    if (this.current !== 'closed' && this.current !== 'syn-sent') this.emit(RST | ACK, this.nxt);
+    this.close();
+  }
+
+  /** Forgets everything and sends nothing; the application learns why. */
+  fail(error: Error): void {
+    const { user } = this;
+    // What the guest managed to send stays readable; the user clears it when done.
+    this.move('closed');
+    this.ahead.clear();
+    this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
+    user?.onFailed(error);
+  }
+
+  private close(): void {
+    this.move('closed');
+    this.inbox.clear();
+    this.ahead.clear();
+    this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
+  }
+
+  private move(state: TcpState): void {
+    if (this.current === state) return;
+    this.current = state;
+    this.host.changed(this);
+  }
+
+  // ---- Receiving
+
+  receive(s: Segment): void {
+    switch (this.current) {
+      case 'closed':
+        return;
+      case 'syn-sent':
+        this.receiveInSynSent(s);
+        return;
+      case 'time-wait':
+        if ((s.flags & FIN) !== 0) this.owe();
+        return;
+      case 'syn-received':
+        if ((s.flags & (SYN | ACK)) === SYN && s.seq === ((this.rcvNxt - 1) | 0)) {
+          this.sendSyn();
+          return;
+        }
+        break;
+      case 'open':
+        break;
+    }
+    const length = s.end - s.start;
+    const after = (s.seq + length + (s.flags & FIN)) | 0;
+    if (before(after, this.rcvNxt) || before(this.edge, s.seq)) {
+      if ((s.flags & RST) === 0) this.owe();
+      return;
+    }
+    if ((s.flags & RST) !== 0) {
+      // RFC 5961 section 3.2: only the exact number resets; a real peer answers our challenge with it.
+      if (s.seq === this.rcvNxt) this.fail(connectionError('ECONNRESET', 'the guest reset the connection'));
+      else this.owe();
+      return;
+    }
+    if ((s.flags & SYN) !== 0) {
+      this.owe();
+      return;
+    }
+    if ((s.flags & ACK) === 0) return;
+    if (this.current === 'syn-received' && !this.completeHandshake(s)) return;
+    if (!this.takeAck(s, length)) return;
+    if (length > 0) this.takeData(s);
+    if ((s.flags & FIN) !== 0) this.finAt ??= (s.seq + length) | 0;
+    this.takeFin(s);
+  }
+
+  private receiveInSynSent(s: Segment): void {
+    if ((s.flags & ACK) !== 0 && s.ack !== this.nxt) {
+      // Half-open from the guest's earlier life (RFC 9293 section 3.5.1): clear it there, the next SYN gets through.
+      if ((s.flags & RST) === 0) this.emit(RST, s.ack);
+      return;
+    }
+    if ((s.flags & RST) !== 0) {
+      if ((s.flags & ACK) !== 0)
+        this.fail(connectionError('ECONNREFUSED', 'the guest refused the connection'));
+      return;
+    }
+    if ((s.flags & SYN) === 0) return;
+    this.takeSyn(s);
+    if ((s.flags & ACK) === 0) {
+      this.move('syn-received');
+      this.sendSyn();
+      return;
+    }
+    this.una = s.ack;
+    this.window = s.window;
+    this.open(s);
+  }
+
+  private takeSyn(s: Segment): void {
+    this.rcvNxt = (s.seq + 1) | 0;
+    this.edge = this.rcvNxt;
+    this.mss = Math.max(64, Math.min(s.mss || DEFAULT_MSS, this.kind.mss));
+    this.sendScale = Math.max(0, s.scale);
+    this.receiveScale = s.scale < 0 ? 0 : SCALE;
+  }
+
+  private completeHandshake(s: Segment): boolean {
+    if (s.ack !== this.nxt) {
+      this.emit(RST, s.ack);
+      return false;
+    }
+    this.una = s.ack;
+    this.window = s.window << this.sendScale;
+    this.open(s);
+    return true;
+  }
+
+  private open(s: Segment): void {
+    this.windowSeq = s.seq;
+    this.windowAck = s.ack;
+    this.retransmitAt = Infinity;
+    this.ackedAt = this.progressAt = this.host.now();
+    this.move('open');
+    this.owe();
+    if (this.user === null) this.host.accepted(this);
+    else this.user.onOpened();
+  }
+
+  /** Returns false when the segment is to be dropped. */
+  private takeAck(s: Segment, length: number): boolean {
+    if (before(this.top, s.ack)) {
+      this.owe();
+      return false;
+    }
+    const acked = (s.ack - this.una) | 0;
+    if (acked < 0) return true;
+    const scaled = s.window << this.sendScale;
+    const duplicate = acked === 0 && length === 0 && scaled === this.window && (s.flags & FIN) === 0;
+    if (before(this.windowSeq, s.seq) || (this.windowSeq === s.seq && !before(s.ack, this.windowAck))) {
+      this.window = scaled;
+      this.windowSeq = s.seq;
+      this.windowAck = s.ack;
+    }
+    if (acked > 0) this.advance(s.ack, acked);
+    else if (duplicate && this.una !== this.nxt) this.countDuplicate();
+    this.host.touch(this);
+    return true;
+  }
+
+  private advance(ack: number, acked: number): void {
+    const now = this.host.now();
+    this.una = ack;
+    if (before(this.nxt, ack)) this.nxt = ack;
+    const bytes = Math.min((ack - this.base) | 0, this.outbox.length);
+    if (bytes > 0) {
+      this.outbox.drop(bytes);
+      this.base = (this.base + bytes) | 0;
+      this.progressAt = now;
+    }
+    if (this.finishing && this.outbox.length === 0 && ack !== this.base) this.finAcked = true;
+    this.ackedAt = now;
+    this.timeout.progress();
+    if (this.timedEnd !== null && !before(ack, this.timedEnd)) {
+      this.timeout.sample(now - this.timedAt);
+      this.timedEnd = null;
+    }
+    this.congestionWindow += acked;
+    if (this.congestionWindow > FULL_SPEED) this.congestionWindow = Infinity;
+    this.duplicates = 0;
+    if (this.recoverUntil !== null) {
+      // RFC 6582: an acknowledgement short of the end of recovery names the next hole.
+      if (before(ack, this.recoverUntil)) this.resendFirst();
+      else this.recoverUntil = null;
+    }
+    this.retransmitAt = this.una === this.nxt ? Infinity : now + this.timeout.ms;
+    this.user?.onWritable();
+    if (this.finAcked) this.settleEnd();
+  }
+
+  private countDuplicate(): void {
+    this.duplicates++;
+    if (this.duplicates !== DUPLICATES_MEAN_LOSS || this.recoverUntil !== null) return;
+    this.recoverUntil = this.top;
+    this.resendFirst();
+  }
+
+  private takeData(s: Segment): void {
+    this.owe();
+    if (this.finAt !== null && !before(s.seq, this.finAt)) return;
+    if (this.user === null) {
+      // Nobody will ever read it (RFC 9293 section 3.6.1): say so.
+      this.abort();
+      return;
+    }
+    if (this.host.budget.used > this.host.budget.limit) return;
+    const start = s.start + Math.max(0, (this.rcvNxt - s.seq) | 0);
+    const end = Math.min(s.end, s.start + ((this.edge - s.seq) | 0));
+    if (start >= end) return;
+    if (before(this.rcvNxt, s.seq)) {
+      this.ahead.insert(s.seq, s.bytes, start, end);
+      this.acksOwed--;
+      this.duplicateAcksOwed++;
+      return;
+    }
+    this.append(s.bytes, start, end);
+    if (this.ahead.length === 0) return;
+    for (let piece = this.ahead.next(this.rcvNxt); piece !== null; piece = this.ahead.next(this.rcvNxt)) {
+      this.append(piece, 0, piece.length);
+    }
+  }
+
+  private append(bytes: Buffer, start: number, end: number): void {
+    this.inbox.append(bytes, start, end);
+    this.rcvNxt = (this.rcvNxt + end - start) | 0;
+    this.bytesReceived += end - start;
+    this.progressAt = this.host.now();
+  }
+
+  private takeFin(s: Segment): void {
+    if (this.finAt === null || this.current === 'closed') return;
+    if ((s.flags & FIN) !== 0) this.owe();
+    if (this.ended || this.rcvNxt !== this.finAt) return;
+    this.rcvNxt = (this.rcvNxt + 1) | 0;
+    this.ended = true;
+    this.closedFirst = this.finishing && this.outbox.length === 0 && this.nxt !== this.base;
+    this.owe();
+    if (this.finAcked) this.settleEnd();
+  }
+
+  /** Both halves are done: wait for stray segments if the guest may still miss our last ACK. */
+  private settleEnd(): void {
+    if (!this.ended || !this.finAcked || this.current !== 'open') return;
+    this.sendAcks();
+    this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
+    if (!this.closedFirst) {
+      this.move('closed');
+      return;
+    }
+    this.move('time-wait');
+    this.orphanUntil = this.host.now() + TIME_WAIT_MS;
+    this.rearm();
+  }
+
+  private owe(): void {
+    this.acksOwed++;
+    this.host.touch(this);
+  }
+
+  // ---- Sending
+
+  /** Hands over what arrived, then sends what may be sent. Called once per batch of packets, however many came. */
+  settle(): void {
+    if (this.inbox.length > 0 || this.ended) this.user?.onReadable();
+    if (this.current === 'open') this.sendData();
+    this.sendAcks();
+    this.rearm();
+  }
+
+  private sendData(): void {
+    const { host, outbox } = this;
+    while (!host.busy) {
+      const offset = (this.nxt - this.base) | 0;
+      const left = outbox.length - offset;
+      const underWay = (this.nxt - this.una) | 0;
+      const room = Math.min(this.window, this.congestionWindow) - underWay;
+      if (left <= 0 || room <= 0) break;
+      const length = Math.min(this.mss, left, room);
+      // A crumb, when more could go in one piece once the guest has room (RFC 9293 section 3.8.6.2.1).
+      if (length < this.mss && length < left && underWay > 0) break;
+      this.emit(length === left ? ACK | PSH : ACK, this.nxt, offset, length);
+      this.sent(length);
+    }
+    const rest = (outbox.length - ((this.nxt - this.base) | 0)) | 0;
+    if (rest === 0 && this.finishing && !this.finAcked && !host.busy) {
+      this.emit(FIN | ACK, this.nxt);
+      this.sent(1);
+    }
+    const atEnd = rest <= 0;
+    if (host.busy && (!atEnd || (rest === 0 && this.finishing))) host.waitForRoom(this);
+    // Nothing is under way that would bring an acknowledgement, yet there is more: ask for the window.
+    if (this.una !== this.nxt || atEnd || host.busy) this.probeAt = Infinity;
+    else if (this.probeAt === Infinity) this.probeAt = host.now() + this.timeout.ms;
+  }
+
+  private sent(count: number): void {
+    const now = this.host.now();
+    const fresh = this.nxt === this.top;
+    this.nxt = (this.nxt + count) | 0;
+    if (before(this.top, this.nxt)) this.top = this.nxt;
+    if (this.una === ((this.nxt - count) | 0)) this.ackedAt = now;
+    // Karn's rule: only what was sent once tells a round trip.
+    if (fresh && this.timedEnd === null) {
+      this.timedEnd = this.nxt;
+      this.timedAt = now;
+    }
+    if (this.retransmitAt === Infinity) this.retransmitAt = now + this.timeout.ms;
+  }
+
+  private resendFirst(): void {
+    this.timedEnd = null;
+    const length = Math.min(this.mss, this.outbox.length);
+    if (length > 0) this.emit(ACK, this.una, (this.una - this.base) | 0, length);
+    else if (this.finishing && !this.finAcked) this.emit(FIN | ACK, this.una);
+  }
+
+  private sendAcks(): void {
+    if (this.current === 'closed' || this.current === 'syn-sent') return;
+    // One acknowledgement per batch does for everything in order; each gap is told apart, so that the guest may count.
+    const count =
+      Math.min(MAX_DUPLICATE_ACKS, this.duplicateAcksOwed) || Math.min(1, Math.max(0, this.acksOwed));
+    for (let i = 0; i < count; i++) this.emit(ACK, this.nxt);
+    this.acksOwed = this.duplicateAcksOwed = 0;
+  }
+
+  private sendSyn(): void {
+    const answer = this.current === 'syn-received';
+    this.handshakeTries++;
+    const scaled = !answer || this.receiveScale > 0;
+    const space = Math.min(65_535, this.kind.receiveWindow);
+    if (answer) this.edge = (this.rcvNxt + space) | 0;
+    this.host.emit(this, {
+      flags: answer ? SYN | ACK : SYN,
+      seq: (this.base - 1) | 0,
+      ack: answer ? this.rcvNxt : 0,
+      window: space,
+      length: 0,
+      offset: 0,
+      mss: this.kind.mss,
+      scale: scaled ? SCALE : -1,
+    });
+    const wait = answer ? this.timeout.ms : dialRetry(this.handshakeTries);
+    this.retransmitAt = this.host.now() + wait;
+    this.rearm();
+  }
+
+  private emit(flags: number, seq: number, offset = 0, length = 0): void {
+    this.bytesSent += length;
+    const window = this.nextWindow();
+    if ((flags & RST) === 0) this.acksOwed = 0;
+    this.host.emit(this, { flags, seq, ack: (flags & ACK) === 0 ? 0 : this.rcvNxt, window, length, offset });
+  }
+
+  /** The window to tell, moving the edge: never back, and not by crumbs (RFC 9293 section 3.8.6.2.2). */
+  private nextWindow(): number {
+    const known = (this.edge - this.rcvNxt) | 0;
+    const free = this.freeSpace();
+    const worthIt = free - known >= Math.min(this.kind.receiveWindow / 2, this.kind.mss);
+    const offered = Math.min(worthIt ? Math.max(free, known) : known, 65_535 << this.receiveScale);
+    const window = offered >> this.receiveScale;
+    const edge = (this.rcvNxt + (window << this.receiveScale)) | 0;
+    if (before(this.edge, edge)) this.edge = edge;
+    return window;
+  }
+
+  private freeSpace(): number {
+    const held = this.inbox.length + this.ahead.length + (this.user?.unread ?? 0);
+    return Math.max(0, this.kind.receiveWindow - held);
+  }
+
+  // ---- Time
+
+  wake(now: number): number {
+    if (now >= this.idleUntil()) {
+      const error = connectionError('ETIMEDOUT', 'the connection was idle too long');
+      this.emit(RST | ACK, this.nxt);
+      this.fail(error);
+    }
+    if (now >= this.orphanUntil) {
+      if (this.current === 'time-wait') this.close();
+      else this.abort();
+    }
+    if (now >= this.retransmitAt) this.retransmit(now);
+    if (now >= this.probeAt) {
+      // One behind the window: whatever the guest's window is, it must answer with it.
+      this.emit(ACK, (this.una - 1) | 0);
+      this.timeout.expired();
+      this.probeAt = now + this.timeout.ms;
+    }
+    return this.nextDeadline();
+  }
+
+  private retransmit(now: number): void {
+    this.retransmitAt = Infinity;
+    switch (this.current) {
+      case 'closed':
+      case 'time-wait':
+        return;
+      case 'syn-sent':
+        this.sendSyn();
+        return;
+      case 'syn-received':
+        this.timeout.expired();
+        if (this.handshakeTries < HANDSHAKE_TRIES) this.sendSyn();
+        else this.fail(connectionError('ETIMEDOUT', 'the guest did not complete the handshake'));
+        return;
+      case 'open':
+        break;
+    }
+    if (now - this.ackedAt > GIVE_UP_MS) {
+      this.emit(RST | ACK, this.nxt);
+      this.fail(connectionError('ETIMEDOUT', 'the guest stopped acknowledging'));
+      return;
+    }
+    this.timeout.expired();
+    if (this.host.busy) {
+      // It may not even have left: nothing is lost yet.
+      this.retransmitAt = now + this.timeout.ms;
+      return;
+    }
+    this.timedEnd = null;
+    this.recoverUntil = null;
+    this.duplicates = 0;
+    this.nxt = this.una;
+    this.congestionWindow = this.mss;
+    this.host.touch(this);
+  }
+
+  private idleUntil(): number {
+    return this.current === 'open' ? this.progressAt + this.kind.idleMs : Infinity;
+  }
+
+  private nextDeadline(): number {
+    if (this.current === 'closed') return Infinity;
+    return Math.min(this.retransmitAt, this.probeAt, this.orphanUntil, this.idleUntil());
+  }
+
+  private rearm(): void {
+    this.host.arm(this, this.nextDeadline());
+  }
+}
+
+function dialRetry(tries: number): number {
+  return Math.min(MAX_DIAL_RETRY_MS, DIAL_RETRY_MS * 2 ** Math.min(10, tries - 1));
+}
+
+export function connectionError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
