@@ -19,13 +19,8 @@ export function folderAssets(dir: string): Assets {
         const stat = await file.stat();
         return stat.isFile() && stat.size <= MAX_PICTURE ? await file.readFile() : null;
       } catch (error) {
-        if (
-          error instanceof Error &&
-          'code' in error &&
-          ['ENOENT', 'ELOOP', 'ENOTDIR'].includes(String(error.code))
-        ) {
-          return null;
-        }
+        const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : null;
+        if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return null;
         throw error;
       }
     },

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, jest, test } from '@jest/globals';
 import type { Evidence } from '#domain/report.js';
 import {
   call,
@@ -9,10 +9,14 @@ import {
   http,
   type EvidenceSketch,
 } from '../../test/support/evidence.js';
+import { cpuTime } from '../../test/support/cpu-time.js';
 import { matchSignatures } from './engine.js';
 import { loadSignatures, parseRules } from './load.js';
 import { iocMark } from './marks.js';
 import type { CodeSignature, Signature } from './signature.js';
+
+// Other work on the machine may slow this down.
+jest.setTimeout(60_000);
 
 const about = 'description: Does a thing\nseverity: 2\n';
 const rules = (...whens: string[]): readonly Signature[] =>
@@ -198,9 +202,9 @@ function poisoned(text: string): Evidence {
 test.each(HOSTILE)('megabytes of %j in every field cost a bounded time', (unit) => {
   const hostile = poisoned(unit.repeat(Math.floor(MEGABYTE / unit.length)));
   const failures: string[] = [];
-  const started = performance.now();
+  const elapsed = cpuTime();
   matchSignatures(hostile, all, (name) => failures.push(name));
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(elapsed()).toBeLessThan(3000);
   expect(failures).toEqual([]);
 });
 
@@ -216,9 +220,9 @@ test('a hundred thousand calls and files cost seconds at most, whatever the numb
     ],
   });
   matchSignatures(evidence(), all);
-  const started = performance.now();
+  const elapsed = cpuTime();
   expect(matchSignatures(many, all)).toEqual([]);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(elapsed()).toBeLessThan(2000);
 });
 
 test('a guest that fills the trace with first steps cannot slow the engine down', () => {
@@ -234,7 +238,7 @@ test('a guest that fills the trace with first steps cannot slow the engine down'
       },
     ],
   });
-  const started = performance.now();
+  const elapsed = cpuTime();
   matchSignatures(flood, all);
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(elapsed()).toBeLessThan(3000);
 });

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { BehaviorSummary } from '#domain/report.js';
 import {
   call,
@@ -13,6 +13,9 @@ import {
 import { matchSignatures } from './engine.js';
 import { loadSignatures } from './load.js';
 import type { Signature } from './signature.js';
+
+// Other work on the machine may slow this down.
+jest.setTimeout(60_000);
 
 /** Near misses are what a rule that looks too loosely would take for a hit. */
 interface Cases {

@@ -9,7 +9,7 @@ import { writeReports } from '#reporting/write.js';
 import { openChromium } from '../support/chromium.js';
 import { PIXEL, sampleReport } from '../support/report.js';
 
-let browser: Awaited<ReturnType<typeof openChromium>>;
+let browser: Awaited<ReturnType<typeof openChromium>> | undefined;
 let dir = '';
 let report: Report;
 let page: Page;
@@ -45,7 +45,7 @@ describe('report.html in Chromium', () => {
   });
 
   test('the policy would stop a script and a request even if one slipped through', async () => {
-    const stopped = await browser.context.newPage();
+    const stopped = await page.context().newPage();
     const refused: string[] = [];
     stopped.on('console', (message) => refused.push(message.text()));
     const text = await page.content();

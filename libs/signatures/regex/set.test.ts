@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { cpuTime } from '../../../test/support/cpu-time.js';
 import { parseRegex } from './parse.js';
 import { PatternSet } from './set.js';
 
@@ -75,10 +76,10 @@ test.each(['(a+)+$', '(a|a)*$', '(.*)*x', 'curl.*\\|.*\\|.*sh', '(?:a?){64}a{64}
   'reads a megabyte of hostile text in linear time: %s',
   (source) => {
     const set = new PatternSet([parseRegex(source)]);
-    const started = performance.now();
+    const elapsed = cpuTime();
     for (const hostile of ['a', 'curl|', '\0', '('])
       set.matches(hostile.repeat(1_000_000 / hostile.length) + '!', Infinity);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(elapsed()).toBeLessThan(2000);
   },
 );
 

@@ -1,4 +1,4 @@
-import { html, type Markup, type Part } from './markup.js';
+import { cut, html, type Markup, type Part } from './markup.js';
 
 /** Rows of a table or list; the rest is in report.json. */
 export const ROWS = 200;
@@ -75,5 +75,7 @@ export function after(seconds: number): Part {
 }
 
 export function origin({ pid, process_name: name }: { pid?: number; process_name?: string }): Part {
-  return pid === undefined ? null : html`${name ?? '?'} <small>${pid}</small>`;
+  return pid === undefined
+    ? null
+    : html`<span class="nowrap">${cut(name ?? '?', 32)} <small>${pid}</small></span>`;
 }

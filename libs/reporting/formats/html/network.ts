@@ -11,7 +11,7 @@ function requests({ http }: Network): Part {
       html`<code>${cut(each.uri)}</code
         >${each.body === '' ? null : html`<br /><small>body: ${cut(each.body, 120)}</small>`}`,
       each.status === 0 ? '–' : each.status,
-      cut(each['user-agent'] ?? '–', 120),
+      html`<code>${cut(each['user-agent'] ?? '–', 120)}</code>`,
       origin(each) ?? '–',
       after(each.time),
     ]);
@@ -28,7 +28,9 @@ function names({ dns }: Network): Part {
       each.type,
       each.answers.length === 0
         ? 'no answer'
-        : each.answers.slice(0, 4).map((answer, i) => [i === 0 ? '' : ', ', cut(answer.data, 60)]),
+        : each.answers
+            .slice(0, 4)
+            .map((answer, i) => [i === 0 ? '' : ', ', html`<code>${cut(answer.data, 60)}</code>`]),
       origin(each) ?? '–',
       after(each.time),
     ]);
@@ -42,7 +44,7 @@ function hellos({ tls }: Network): Part {
     .slice(0, ROWS)
     .map((each): Part[] => [
       html`<code>${cut(each.sni ?? '–')}</code>`,
-      `${each.dst}:${each.dport}`,
+      html`<code>${cut(each.dst, 60)}:${each.dport}</code>`,
       html`<code>${each.ja3 ?? '–'}</code>`,
       origin(each) ?? '–',
     ]);
@@ -56,8 +58,8 @@ function flows(kind: 'tcp' | 'udp', list: readonly Flow[]): Part {
     .slice(0, ROWS)
     .map((each): Part[] => [
       html`<code>${cut(each.dst, 60)}:${each.dport}</code>`,
-      cut(each.host ?? '–', 120),
-      each.service ?? '–',
+      html`<code>${cut(each.host ?? '–', 120)}</code>`,
+      cut(each.service ?? '–', 40),
       html`${bytes(each.bytes_out)} out, ${bytes(each.bytes_in)} in`,
       origin(each) ?? '–',
       after(each.time),
