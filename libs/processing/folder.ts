@@ -67,9 +67,16 @@ export class AnalysisFolder {
   }
 
   async #readTrace(): Promise<Trace | null> {
-    const path = this.path(ARTIFACTS.strace);
-    if (!(await exists(path))) return null;
-    return readTrace(chunksOf(path, this.signal, MAX_TRACE_BYTES), this.signal);
+    const [strace, kernel] = [this.path(ARTIFACTS.strace), this.path(ARTIFACTS.kernelTrace)];
+    const [hasStrace, hasKernel] = [await exists(strace), await exists(kernel)];
+    if (!hasStrace && !hasKernel) return null;
+    return readTrace(
+      {
+        strace: hasStrace ? chunksOf(strace, this.signal, MAX_TRACE_BYTES) : null,
+        kernel: hasKernel ? linesOf(chunksOf(kernel, this.signal, MAX_TRACE_BYTES)) : null,
+      },
+      this.signal,
+    );
   }
 
   async #readNetwork(): Promise<NetworkFacts | null> {

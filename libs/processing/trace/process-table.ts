@@ -10,6 +10,8 @@ import { Summary, type SummaryBudget } from './summary.js';
 const MAX_PROCESSES = 10_000;
 /** Threads alive at once: twice Linux' default pid_max. */
 const MAX_THREADS = 65_536;
+/** Numbers remembered after their end: more than Linux has pids by default, several times around. */
+const MAX_SEEN = 262_144;
 /** Events kept back while it is open whose child a thread is. */
 const MAX_HELD = 10_000;
 
@@ -34,6 +36,9 @@ export class ProcessTable {
   folded = 0;
   /** Pids that appeared without anybody having made them. */
   readonly orphans: number[] = [];
+
+  /** Every pid and thread number met → the process it belonged to last. */
+  readonly seen = new Map<number, TracedProcess>();
 
   readonly #threads = new Map<number, TracedProcess>();
   readonly #forks = new Map<number, Fork>();
@@ -73,9 +78,20 @@ export class ProcessTable {
     }
   }
 
-  /** Settles what is still open, and numbers the processes. */
-  finish(): void {
+  /** The log has ended: settles whose child is whose. */
+  settle(): void {
     for (const pid of [...this.#held.keys()]) this.#release(pid);
+  }
+
+  /** A process that strace was not told of. */
+  addEscaped(pid: number, time: number, parent: TracedProcess | null): TracedProcess {
+    const process = this.#create(pid, time, parent);
+    if (process.pid === pid) process.track = false;
+    return process;
+  }
+
+  /** Numbers the processes: nothing may be added from then on. */
+  finish(): void {
     // Stable: equal times keep the order of the log.
     this.processes.sort((a, b) => a.firstSeen - b.firstSeen);
     for (const [index, process] of this.processes.entries()) process.procid = index + 1;
@@ -138,7 +154,7 @@ export class ProcessTable {
 
   #spawn(tid: number, { parent, time, flags }: Fork): TracedProcess {
     if (flags.includes('CLONE_THREAD')) {
-      if (this.#threads.size < MAX_THREADS) this.#threads.set(tid, parent);
+      this.#belongs(tid, parent);
       return parent;
     }
     const child = this.#create(tid, time, flags.includes('CLONE_PARENT|') ? parent.parent : parent);
@@ -150,7 +166,7 @@ export class ProcessTable {
     const fallback = parent ?? this.processes[0];
     if (fallback !== undefined && this.processes.length >= MAX_PROCESSES) {
       this.folded++;
-      if (this.#threads.size < MAX_THREADS) this.#threads.set(pid, fallback);
+      this.#belongs(pid, fallback);
       return fallback;
     }
     const process: TracedProcess = {
@@ -172,8 +188,13 @@ export class ProcessTable {
       counts: new Map(),
     };
     this.processes.push(process);
-    this.#threads.set(pid, process);
+    this.#belongs(pid, process);
     return process;
+  }
+
+  #belongs(tid: number, process: TracedProcess): void {
+    if (this.#threads.size < MAX_THREADS) this.#threads.set(tid, process);
+    if (this.seen.size < MAX_SEEN || this.seen.has(tid)) this.seen.set(tid, process);
   }
 
   #ended(process: TracedProcess, tid: number, time: number, code: number): void {

@@ -27,7 +27,7 @@ export interface TracedProcess {
   readonly summary: Summary;
   readonly calls: Call[];
   /** False for a process that only the kernel trace saw. */
-  readonly track: boolean;
+  track: boolean;
   /** Name of a call → how often. */
   readonly counts: Map<string, number>;
 }

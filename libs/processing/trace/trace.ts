@@ -1,12 +1,13 @@
 import type { Call } from '#domain/report.js';
+import { readKernelLine } from '#formats/kernel-trace.js';
 import { StraceReader, type StraceCall } from '#formats/strace.js';
-import { descriptor, quoted } from '#formats/strace-values.js';
+import { descriptor, quoted, quotedList } from '#formats/strace-values.js';
 import { commandLine } from './command-line.js';
 import { FileEffects } from './file-effects.js';
+import { KernelEffects } from './kernel-effects.js';
 import { NetworkEffects, type TracedQuery } from './network-effects.js';
 import { ProcessTable } from './process-table.js';
 import { absolutePath, type Connection, type TracedProcess } from './process.js';
-import { quotedList } from '#formats/strace-values.js';
 import { SummaryBudget } from './summary.js';
 import { categoryOf, PATHS } from './syscalls.js';
 
@@ -29,13 +30,22 @@ export interface Trace {
   readonly notes: readonly string[];
 }
 
-/** Reads a log, streaming; nothing in it can throw. Checks `signal` between chunks. */
-export async function readTrace(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Trace> {
+/** What a run left behind; either may be missing. */
+export interface TraceLogs {
+  readonly strace: AsyncIterable<Uint8Array> | null;
+  /** Lines of trace_pipe. */
+  readonly kernel: AsyncIterable<string> | null;
+}
+
+/** Reads both logs, streaming; nothing in them can throw. Checks `signal` between chunks. */
+export async function readTrace({ strace, kernel }: TraceLogs, signal: AbortSignal): Promise<Trace> {
   const builder = new TraceBuilder();
-  for await (const chunk of chunks) {
+  for await (const chunk of strace ?? []) {
     signal.throwIfAborted();
     builder.push(chunk);
   }
+  for await (const line of kernel ?? []) builder.pushKernel(line);
+  signal.throwIfAborted();
   return builder.finish();
 }
 
@@ -45,6 +55,7 @@ export class TraceBuilder {
   readonly #network = new NetworkEffects();
   readonly #table = new ProcessTable(this.#budget, (process, call) => this.#called(process, call));
   readonly #reader = new StraceReader((event) => this.#table.handle(event));
+  #kernel: KernelEffects | null = null;
   #kept = 0;
   #text = 0;
   #dropped = 0;
@@ -53,8 +64,20 @@ export class TraceBuilder {
     this.#reader.push(chunk);
   }
 
+  /** A line of the kernel's trace; only after the whole strace log. */
+  pushKernel(line: string): void {
+    if (this.#kernel === null) {
+      this.#settle();
+      this.#kernel = new KernelEffects(this.#table);
+    }
+    const event = readKernelLine(line);
+    if (event === null) return;
+    if ('lost' in event) this.#kernel.lost += event.lost;
+    else this.#kernel.apply(event);
+  }
+
   finish(): Trace {
-    this.#reader.finish();
+    if (this.#kernel === null) this.#settle();
     this.#table.finish();
     // A call is logged when it ends; the report lists them by their beginning.
     for (const { calls } of this.#table.processes) calls.sort((a, b) => a.time - b.time);
@@ -65,6 +88,11 @@ export class TraceBuilder {
       isDeleted: (path) => this.#files.isDeleted(path),
       notes: this.#notes(),
     };
+  }
+
+  #settle(): void {
+    this.#reader.finish();
+    this.#table.settle();
   }
 
   #called(process: TracedProcess, call: StraceCall): void {
@@ -128,6 +156,9 @@ export class TraceBuilder {
         'further connections and name queries were not joined with the traffic.',
       ),
       ...count(this.#reader.unreadable, `of ${this.#reader.lines} trace lines could not be read.`),
+      ...count(this.#kernel?.escaped ?? 0, 'processes escaped tracing: only the kernel trace saw them.'),
+      ...count(this.#kernel?.lost ?? 0, 'kernel events were lost.'),
+      ...count(this.#kernel?.dropped ?? 0, 'further kernel events are counted in apistats but not listed.'),
       ...count(orphans.length, 'traced processes have no known parent.'),
     ];
   }
