@@ -103,6 +103,11 @@ export const ERRORS = {
     http: 500,
     help: 'Guest and host speak different versions, or the sample tampered.',
   },
+  INTERNAL: {
+    retry: false,
+    http: 500,
+    help: 'This is a defect of ours: please report it with the lines of the log around it.',
+  },
   UPLOAD_TOO_LARGE: {
     retry: false,
     http: 413,

@@ -1,4 +1,4 @@
-import { In, Not, type DataSource } from 'typeorm';
+import { In, Not, type DataSource, type EntityManager } from 'typeorm';
 import type { Machine, Platform } from '#domain/machine.js';
 import { MachineRow } from './entities/machine.entity.js';
 import { transaction, write } from './turns.js';
@@ -20,7 +20,7 @@ export class Machines {
     isGone: (worker: string) => boolean = () => false,
   ): Promise<void> {
     await transaction(this.db, async (db) => {
-      for (const machine of machines) await db.upsert(MachineRow, { ...columns(machine), worker }, ['name']);
+      for (const machine of machines) await put(db, { ...columns(machine), worker });
       const names = machines.map((machine) => machine.name);
       const others = await db.findBy(MachineRow, { name: Not(In(names)) });
       const dropped = others.filter((row) => row.worker === worker || isGone(row.worker));
@@ -55,6 +55,25 @@ export class Machines {
     const machines = await this.db.manager.find(MachineRow, { select: { id: true, locked: true } });
     return { total: machines.length, available: machines.filter((machine) => !machine.locked).length };
   }
+}
+
+/** `upsert` would read the row back by an id that it does not learn when the machine was there before. */
+async function put(
+  db: EntityManager,
+  row: Omit<MachineRow, 'id' | 'lockedChangedOn' | 'status' | 'statusChangedOn'>,
+) {
+  const { metadata } = db.getRepository(MachineRow);
+  const changed = metadata.columns
+    .filter((column) => column.propertyName in row && column.propertyName !== 'name')
+    .map((column) => column.databaseName);
+  await db
+    .createQueryBuilder()
+    .insert()
+    .into(MachineRow)
+    .values(row)
+    .orUpdate(changed, ['name'])
+    .updateEntity(false)
+    .execute();
 }
 
 function columns(machine: MachineState) {

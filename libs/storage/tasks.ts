@@ -200,7 +200,17 @@ export class Tasks {
 
   /** The machine the task runs on; a second run replaces the first one's. */
   async putGuest(taskId: number, guest: Omit<Guest, 'id'>): Promise<void> {
-    await write(this.db, (db) => db.upsert(GuestRow, { ...guest, taskId }, ['taskId']));
+    const changed = ['name', 'label', 'manager', 'status', 'started_on', 'shutdown_on'];
+    await write(this.db, (db) =>
+      db
+        .createQueryBuilder()
+        .insert()
+        .into(GuestRow)
+        .values({ ...guest, taskId })
+        .orUpdate(changed, ['task_id'])
+        .updateEntity(false)
+        .execute(),
+    );
   }
 
   /** `stopped` and `failed` also set shutdown_on. */

@@ -119,7 +119,7 @@ export class Child {
 }
 
 export function failure(message: Extract<ChildMessage, { kind: 'failed' }>): SandboxError {
-  const code = message.code in ERRORS ? (message.code as ErrorCode) : 'DAEMON_UNREACHABLE';
+  const code = message.code in ERRORS ? (message.code as ErrorCode) : 'INTERNAL';
   return new SandboxError(code, message.message);
 }
 
