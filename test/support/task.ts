@@ -1,0 +1,39 @@
+import type { Task } from '#domain/task.js';
+
+/** A running task for a Windows program; `changes` say what matters to the test. */
+export function aTask(changes: Partial<Task> = {}): Task {
+  return {
+    id: 12,
+    category: 'file',
+    target: 'a.exe',
+    package: null,
+    timeout: 0,
+    priority: 1,
+    custom: null,
+    owner: null,
+    machine: null,
+    platform: null,
+    tags: [],
+    options: null,
+    memory: false,
+    enforceTimeout: false,
+    clock: null,
+    status: 'running',
+    addedOn: new Date('2024-01-01T09:00:00Z'),
+    startedOn: new Date('2024-01-01T10:00:00Z'),
+    completedOn: null,
+    route: null,
+    sample: {
+      id: 1,
+      fileSize: 4,
+      fileType: 'PE32 executable (GUI) Intel 80386, for MS Windows',
+      md5: '0'.repeat(32),
+      crc32: '00000000',
+      sha1: '0'.repeat(40),
+      sha256: '0'.repeat(64),
+      sha512: '0'.repeat(128),
+      ssdeep: null,
+    },
+    ...changes,
+  };
+}
