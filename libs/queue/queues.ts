@@ -1,8 +1,13 @@
-import { Queue, Worker, type Job, type Processor, type WorkerOptions } from 'bullmq';
+import { createRequire } from 'node:module';
+import type * as BullMQ from 'bullmq';
+import type { Job, Processor, Queue, Worker, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { SandboxError } from '#domain/errors.js';
 import type { Requirements } from '#domain/machine.js';
 import { laneOf, lanesServed, type Lane } from './lanes.js';
+
+/** Loaded at first use: a sixth of the API's start-up, and not needed before the first submission. */
+const bullmq = (): typeof BullMQ => createRequire(import.meta.url)('bullmq') as typeof BullMQ;
 
 export interface TaskJob {
   readonly taskId: number;
@@ -57,7 +62,10 @@ export class Queues implements AsyncDisposable {
   get(name: string): Queue<TaskJob> {
     const known = this.#open.get(name);
     if (known) return known;
-    const queue = new Queue<TaskJob>(name, { connection: this.redis, defaultJobOptions: JOB_OPTIONS });
+    const queue: Queue<TaskJob> = new (bullmq().Queue)<TaskJob>(name, {
+      connection: this.redis,
+      defaultJobOptions: JOB_OPTIONS,
+    });
     queue.on('error', this.onError);
     this.#open.set(name, queue);
     return queue;
@@ -153,6 +161,7 @@ export function openWorker(
   options: Pick<WorkerOptions, 'concurrency' | 'autorun' | 'lockDuration' | 'stalledInterval'> = {},
 ): Worker<TaskJob> {
   // A job whose worker died twice is given a third run, as the attempts of the task's row are counted.
+  const { Worker } = bullmq();
   return new Worker<TaskJob>(name, process, { connection: redis, maxStalledCount: 2, ...options });
 }
 

@@ -160,7 +160,9 @@ test('the job of a task that a worker holds is not removed, any other is', async
   const hold = once(release.signal, 'abort');
   for (const id of [1, 2])
     await queues.enqueueAnalysis({ id, priority: 1, machine: null, platform: null, tags: [] });
-  const worker = openWorker(LANE, redis, async () => void (await hold));
+  const worker = openWorker(LANE, redis, async () => {
+    await hold;
+  });
   worker.on('error', quiet);
   await once(worker, 'active');
   expect(await queues.remove(1)).toBe(false);

@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { CUCKOO_CONF } from '#config/cuckoo-conf.js';
+import { readConf } from '#config/read-conf.js';
+import type { CuckooSettings } from '#config/settings.js';
+import { homePaths } from '#config/home.js';
+import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
+import type { Context } from '../../apps/api/context.js';
+import { openContext } from '../../apps/api/open-context.js';
+import { createServer } from '../../apps/api/server.js';
+import { Cleanup } from '../../apps/cleanup.js';
+
+export interface TestApi extends AsyncDisposable {
+  readonly app: NestFastifyApplication;
+  readonly context: Context;
+  readonly redis: PrivateRedis;
+  /** http://127.0.0.1:<port> */
+  readonly url: string;
+  readonly log: string[];
+}
+
+/** The real API on a real port, over a real Redis and SQLite, in a home folder of its own. `conf` is text of cuckoo.conf. */
+export async function startApi(conf = ''): Promise<TestApi> {
+  const home = homePaths(await mkdtemp(join(tmpdir(), 'malkoha-api-')));
+  await using cleanup = new Cleanup();
+  cleanup.defer(() => rm(home.dir, { recursive: true }));
+  const shutdown = new AbortController();
+  const redis = cleanup.use(await startPrivateRedis(home.redis, shutdown.signal));
+  const log: string[] = [];
+  const context = await openContext(
+    {
+      home: home.dir,
+      settings: settings(conf),
+      log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
+      shutdown: shutdown.signal,
+    },
+    cleanup,
+  );
+  const app = await createServer(context);
+  cleanup.defer(() => app.close());
+  cleanup.defer(() => shutdown.abort());
+  await app.listen(0, '127.0.0.1');
+  await context.queues.redis.ping();
+  const owned = cleanup.move();
+  return {
+    app,
+    context,
+    redis,
+    url: await app.getUrl(),
+    log,
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+function settings(conf: string): CuckooSettings {
+  return readConf(conf, { file: 'cuckoo.conf', schema: CUCKOO_CONF }).values;
+}
