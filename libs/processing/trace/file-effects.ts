@@ -15,7 +15,7 @@ export class FileEffects {
   /** Path → was it there when last seen? */
   readonly #exists = new Map<string, boolean>();
 
-  /** `paths` are the call's path arguments, absolute where known. */
+  /** `paths` are the call's path arguments, absolute where possible. */
   apply(process: TracedProcess, call: StraceCall, paths: readonly string[]): void {
     const [path = '', second = ''] = paths;
     const { summary } = process;

@@ -30,8 +30,8 @@ const CALLS: ReadonlyMap<string, string> = new Map([
   ['module2', 'init_module'],
 ]);
 
-/** Not among the calls strace is told to show: the kernel's word counts for traced processes too. */
-const KERNEL_ONLY: ReadonlySet<string> = new Set(['module', 'module2']);
+/** The guest's cron is in the kernel trace from the start: what a sample writes into a crontab, cron runs. */
+const CRON = 'cron';
 
 const O_ACCESS = 0o3;
 const O_CREAT = 0o100;
@@ -85,13 +85,8 @@ export class KernelEffects {
         return;
       }
     }
-    const own = this.#processes.get(event.pid);
-    if (own !== undefined) {
-      this.#did(own, event);
-      return;
-    }
-    const traced = KERNEL_ONLY.has(event.event) ? this.#table.seen.get(event.pid) : undefined;
-    if (traced !== undefined) this.#keep(traced, event);
+    const process = this.#processes.get(event.pid);
+    if (process !== undefined) this.#did(process, event);
   }
 
   /** Before its first program runs, the pid belongs to the analyzer and its tracer. */
@@ -113,9 +108,11 @@ export class KernelEffects {
     const child = Number(event.fields.get('child_pid'));
     if (!(child > 0) || this.#table.seen.has(child) || event.comm === 'strace') return;
     const parent = this.#processes.get(event.pid) ?? this.#table.seen.get(event.pid);
-    if (parent === undefined) return;
+    if (parent === undefined && event.comm !== CRON) return;
     if (this.#first !== null) this.escaped++;
-    this.#processes.set(child, this.#table.addEscaped(child, this.#time(event), parent));
+    const process = this.#table.addEscaped(child, this.#time(event), parent ?? null);
+    if (parent === undefined) Object.assign(process, { ppid: event.pid, name: CRON });
+    this.#processes.set(child, process);
   }
 
   #executed(event: KernelEvent): void {

@@ -6,6 +6,8 @@ import { commandLine } from './command-line.js';
 import { absolutePath, Descriptors, type TracedProcess } from './process.js';
 import { Summary, type SummaryBudget } from './summary.js';
 
+/** Where the analyzer starts samples; Cuckoo's did the same. */
+const START_DIRECTORY = '/tmp';
 /** Processes in one report; a fork bomb's further children are counted as part of their parents. */
 const MAX_PROCESSES = 10_000;
 /** Threads alive at once: twice Linux' default pid_max. */
@@ -180,7 +182,7 @@ export class ProcessTable {
       firstSeen: time,
       ended: null,
       exitCode: null,
-      cwd: parent?.cwd ?? null,
+      cwd: parent === null ? START_DIRECTORY : parent.cwd,
       descriptors: parent?.descriptors.fork() ?? new Descriptors(),
       summary: new Summary(this.#budget),
       calls: [],

@@ -21,8 +21,7 @@ export interface TracedProcess {
   readonly firstSeen: number;
   ended: number | null;
   exitCode: number | null;
-  /** Null until known: relative paths stay as they are. */
-  cwd: string | null;
+  cwd: string;
   descriptors: Descriptors;
   readonly summary: Summary;
   readonly calls: Call[];
@@ -86,7 +85,7 @@ export class Descriptors {
   }
 }
 
-/** Joins and tidies; a relative path whose base is unknown stays relative. */
+/** Joins and tidies; a relative path whose base is not known stays relative. */
 export function absolutePath(base: string | null, path: string): string {
   if (path.startsWith('/')) return /\/[./]/.test(path) ? posix.normalize(path) : path;
   return base === null ? path : posix.join(base, path);

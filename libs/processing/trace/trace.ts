@@ -118,6 +118,13 @@ export class TraceBuilder {
         }
         break;
       }
+      case 'dup2':
+      case 'dup3': {
+        const [from, to] = [descriptor(call.args[0]), descriptor(call.result)];
+        const open = from === null ? undefined : process.descriptors.get(from);
+        if (to !== null && open !== undefined) process.descriptors.set(to, open);
+        break;
+      }
       case 'chdir':
       case 'fchdir':
         if (call.result === '0' && path?.startsWith('/') === true) process.cwd = path;
@@ -164,7 +171,7 @@ export class TraceBuilder {
   }
 }
 
-/** The call's paths in the order of PATHS, absolute where the working directory is known. */
+/** The call's paths in the order of PATHS; relative to an unknown descriptor they stay relative. */
 function resolvePaths(process: TracedProcess, { name, args }: StraceCall): string[] {
   if (name === 'fchdir' || name === 'fchmod') {
     const fd = descriptor(args[0]);
