@@ -150,15 +150,22 @@ class Stream:
             except OSError:
                 self.fail()
 
+    def end(self):
+        """No more will come; what is on its way still is."""
+        self.flush()
+        if self.sock is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.fail()
+
     def close(self):
         """Returns when the other side has acknowledged everything: the guest is switched off soon after."""
-        self.flush()
-        if self.sock is None:
-            return
+        self.end()
         limit = time.monotonic() + DRAIN_LIMIT
         try:
-            self.sock.shutdown(socket.SHUT_WR)
-            while time.monotonic() < limit and struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, b"\0" * 4))[0]:
+            while self.sock is not None and time.monotonic() < limit and struct.unpack(
+                    "i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, b"\0" * 4))[0]:
                 time.sleep(0.002)
         except OSError:
             pass  # the other side is gone
@@ -346,6 +353,7 @@ class Keeper:
         """Sends each content once. `skip`: hashes of contents that are known."""
         sent = set(skip)
         count = 0
+        ending = []  # the next upload need not wait for the last one's acknowledgement
         for held in self.files.values():
             with os.fdopen(held.fd, "rb") as handle:
                 info = os.fstat(handle.fileno())
@@ -374,9 +382,14 @@ class Keeper:
                 stream = Stream(address, file_header("files/%s_%s" % (name[:16], clean), path, held.pids))
                 for chunk in iter(lambda: handle.read(1 << 18), b""):
                     stream.write(chunk)
-                stream.close()
+                stream.end()
+                ending.append(stream)
+                if len(ending) > 16:
+                    ending.pop(0).close()
                 count += 1
                 self.log.info("uploaded %s%s", path, " (deleted)" if info.st_nlink == 0 else "")
+        for stream in ending:
+            stream.close()
         self.files.clear()
         return count
 
@@ -759,9 +772,11 @@ class Analysis:
         for fd in list(self.outputs):
             self.read_output(fd)
         self.deliver()
-        for stream in [self.trace, self.kernel] + [entry[1] for entry in self.outputs.values()]:
-            if stream is not None:
-                stream.close()
+        streams = [self.trace, self.kernel] + [entry[1] for entry in self.outputs.values()]
+        for finish in (Stream.end, Stream.close):
+            for stream in streams:
+                if stream is not None:
+                    finish(stream)
         if self.sample and not os.path.lexists(self.sample):
             self.log.info("the sample has deleted itself")
         limit = number(self.config.get("upload_max_size", ""), UPLOAD_LIMIT) or UPLOAD_LIMIT
