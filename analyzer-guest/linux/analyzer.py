@@ -297,7 +297,7 @@ class Keeper:
     def feed(self, data):
         """Bytes of the strace stream, cut anywhere."""
         text = self.rest + data
-        if b"O_" in text or b"creat" in text:
+        if b"O_" in text or b"creat" in text or b"resumed>" in text:
             for match in OPENED.finditer(text):
                 pid = match.group(1).decode()
                 self.hold("/proc/%s/fd/%s" % (pid, match.group(2).decode()), pid)

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+
+import { expect, test } from '@jest/globals';
+
+/** Runs Python with the analyzer's names at hand; what it prints as JSON. */
+function analyzer(code: string): unknown {
+  const program = `import sys, json; sys.dont_write_bytecode = True
+sys.path.insert(0, 'analyzer-guest/linux')
+from analyzer import *
+print(json.dumps((lambda: ${code})()))`;
+  return JSON.parse(execFileSync('python3', ['-c', program], { encoding: 'utf8' }));
+}
+
+test('analysis.conf is taken as it stands', () => {
+  expect(
+    analyzer(
+      String.raw`parse_config("[analysis]\nid = 1\nTarget = http://x/%20;a=b #c\r\npackage =\nno value")`,
+    ),
+  ).toEqual({
+    id: '1',
+    target: 'http://x/%20;a=b #c',
+    package: '',
+  });
+  expect(analyzer(`parse_options("a=1,free=yes, b = x=y ,lonely")`)).toEqual({
+    a: '1',
+    free: 'yes',
+    b: 'x=y',
+  });
+});
+
+test('the package is chosen by what the file is, then by what it is called', () => {
+  const choose = (name: string, head: string) =>
+    analyzer(`choose_package(${JSON.stringify(name)}, b"${head}")`);
+  expect(choose('invoice.pdf', String.raw`\x7fELF\x02`)).toBe('generic');
+  expect(choose('x', String.raw`#!/bin/sh\necho`)).toBe('generic');
+  expect(choose('x', String.raw`#!/opt/none/python2.7 -u\n`)).toBe('python');
+  expect(choose('x', String.raw`#!/bin/sh\r\necho`)).toBe('generic');
+  expect(choose('x.py', 'import os')).toBe('python');
+  expect(choose('x.PL', 'print 1')).toBe('perl');
+  expect(choose('x.js', 'var a')).toBe('js');
+  expect(choose('noname', 'echo hello')).toBe('sh');
+  expect(choose('blob', String.raw`\x00\x01`)).toBe('generic');
+});
+
+test('a program for another processor is refused by name', () => {
+  const check = String.raw`check_machine(b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00")`;
+  expect(() => analyzer(check)).toThrow('ARM 64');
+});
+
+test('guest paths cannot break a header', () => {
+  expect(analyzer(String.raw`printable(os.fsdecode(b"/tmp/a\nfiles/b%41\xff\xc3\xbc")).decode()`)).toBe(
+    '/tmp/a%0Afiles/b%2541%FFü',
+  );
+  expect(analyzer(`file_header("files/x", "/tmp/x", {12, 3}).decode()`)).toBe(
+    'FILE 2\nfiles/x\n/tmp/x\n3 12\n',
+  );
+});
+
+test('strace strings come back as the bytes that they were', () => {
+  expect(analyzer(String.raw`list(unescape(rb'/tmp/a\"b\\c\n\33[0m\303\274\1772'))`)).toEqual([
+    ...Buffer.from('/tmp/a"b\\c\n\x1b[0mü\x7f2'),
+  ]);
+});
+
+test('the keeper sees opens and names about to go, wherever the stream is cut', () => {
+  const trace = String.raw`17    1700000000.000001 openat(AT_FDCWD, "/tmp/a", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 3
+17    1700000000.000002 openat(AT_FDCWD, "/etc/passwd", O_RDONLY) = 4
+18    1700000000.000003 openat(AT_FDCWD, "x", O_RDWR <unfinished ...>
+17    1700000000.000004 openat(AT_FDCWD, "/tmp/no", O_WRONLY) = -1 EACCES (Permission denied)
+18    1700000000.000005 <... openat resumed>) = 5
+17    1700000000.000006 renameat2(AT_FDCWD, "a\"1", 7, "b, \"c\"", 0) = 0
+17    1700000000.000007 unlink("/tmp/a"`;
+  const code = (step: number) => `(lambda seen: (
+    setattr(Keeper, "hold", lambda self, path, pid: seen.append(path) or True),
+    (lambda k, d: [k.feed(d[i:i + ${step}]) for i in range(0, len(d), ${step})])(Keeper(None, 0, None), ${JSON.stringify(trace)}.encode()),
+    sorted(set(seen)))[2])([])`;
+  const expected = [
+    '/proc/17/cwd/a"1',
+    '/proc/17/fd/3',
+    '/proc/17/fd/7/b, "c"',
+    '/proc/17/root/tmp/a',
+    '/proc/18/fd/5',
+  ];
+  expect(analyzer(code(1 << 20))).toEqual(expected);
+  // Cut anywhere: nothing is missed. (A descriptor cut in two may be looked at by its first digits: harmless.)
+  expect(analyzer(code(7))).toEqual(expect.arrayContaining(expected));
+});
