@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { deadline } from '#domain/deadline.js';
 import { emulateAgent } from '../../test/support/agent-emulator.js';
@@ -32,6 +33,17 @@ test('so is one with a length, and one in chunks', async () => {
   const client = new AgentClient(agent.dial);
   expect(await client.status(never)).toEqual({ status: 'init', description: '' });
   expect(await client.status(never)).toEqual({ status: 'init', description: '' });
+});
+
+test('any stream will do, such as those of the userspace network', async () => {
+  await using agent = await emulateAgent();
+  const client = new AgentClient(async (signal) => {
+    const socket = await agent.dial(signal);
+    return Duplex.from({ readable: socket, writable: socket });
+  });
+  const content = Buffer.alloc(300_000, 'x');
+  await client.store('/tmp/a', bytes(content), 'a', never);
+  expect(agent.requests[0]?.files['file']?.content.equals(content)).toBe(true);
 });
 
 describe('requests are what the agents understand', () => {
