@@ -29,27 +29,33 @@ export function stateOf(pool: MachinePool, name: string) {
   return pool.states().find((status) => status.machine.name === name);
 }
 
-/** A fake whose next calls fail as told. */
-export function fragile(...machines: readonly Machine[]): FakeMachinery & { failing: Set<string> } {
+/**
+ * A fake whose calls fail as told in `failing`, take `delayMs` (of jest's fake clock, when it runs), and end up in
+ * `overlaps` when one machine gets a second call before the first has ended.
+ */
+export function fragile(
+  machines: readonly Machine[],
+  delayMs = 0,
+  onCall: (verb: string, name: string) => void = () => undefined,
+): FakeMachinery & { readonly failing: Set<string>; readonly overlaps: readonly string[] } {
   const fake = fakeMachinery(machines);
   const failing = new Set<string>();
-  const check = (verb: string, name: string) => {
-    if (failing.has(`${verb} ${name}`)) throw new Error(`${verb} failed`);
-  };
-  return {
-    ...fake,
-    failing,
-    prepare: async (which, signal) => {
-      await fake.prepare(which, signal);
-      check('prepare', which.name);
-    },
-    start: async (which, signal) => {
-      await fake.start(which, signal);
-      check('start', which.name);
-    },
-    stop: async (which, signal) => {
-      check('stop', which.name);
-      await fake.stop(which, signal);
-    },
-  };
+  const busy = new Set<string>();
+  const overlaps: string[] = [];
+  const wrap =
+    (verb: 'prepare' | 'start' | 'stop') =>
+    async ({ name }: Machine, signal: AbortSignal): Promise<void> => {
+      onCall(verb, name);
+      if (busy.has(name)) overlaps.push(`${verb} ${name}`);
+      busy.add(name);
+      try {
+        if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+        if (failing.has(`${verb} ${name}`)) throw new Error(`${verb} failed`);
+        const known = machines.find((one) => one.name === name);
+        if (known) await fake[verb](known, signal);
+      } finally {
+        busy.delete(name);
+      }
+    };
+  return { ...fake, failing, overlaps, prepare: wrap('prepare'), start: wrap('start'), stop: wrap('stop') };
 }

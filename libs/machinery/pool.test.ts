@@ -113,7 +113,7 @@ describe('quarantine', () => {
   test.each(['prepare', 'stop'])(
     'a failing %s: out with the reason, tested with back-off, back when it passes',
     async (verb) => {
-      const fake = fragile(machine('a'));
+      const fake = fragile([machine('a')]);
       fake.failing.add(`${verb} a`);
       const changes: string[] = [];
       const pool = poolOf(fake, (line) => changes.push(line));
@@ -133,7 +133,7 @@ describe('quarantine', () => {
   );
 
   test('a machine that does not start is tested before its next use; a clean use clears its record', async () => {
-    const fake = fragile(machine('a'));
+    const fake = fragile([machine('a')]);
     fake.failing.add('start a');
     const pool = poolOf(fake);
     for (const wait of [1_000, 2_000, 4_000]) {
@@ -156,7 +156,7 @@ describe('quarantine', () => {
   });
 
   test('one bad machine does not stop the others', async () => {
-    const fake = fragile(machine('bad'), machine('good'));
+    const fake = fragile([machine('bad'), machine('good')]);
     fake.failing.add('prepare bad');
     const pool = poolOf(fake);
     for (let task = 0; task < 3; task++) {
@@ -166,8 +166,34 @@ describe('quarantine', () => {
     await pool.close(never);
   });
 
+  test('disabling and enabling a machine while it is tested does not touch it once it is leased', async () => {
+    const inUse = new Set<string>();
+    const wrongs: string[] = [];
+    const fake = fragile([machine('a')], 300, (verb, name) => {
+      if (inUse.has(name)) wrongs.push(`${verb} of ${name}, which is in use`);
+    });
+    fake.failing.add('prepare a');
+    const pool = poolOf(fake);
+    await jest.advanceTimersByTimeAsync(600); // stop, prepare: quarantined
+    fake.failing.clear();
+    await jest.advanceTimersByTimeAsync(1_100); // being tested
+    pool.setEnabled('a', false);
+    pool.setEnabled('a', true);
+    const next = pool.acquire(any, never).then((lease) => {
+      inUse.add('a');
+      return lease;
+    });
+    await jest.advanceTimersByTimeAsync(5_000);
+    await next;
+    expect(wrongs).toEqual([]);
+    inUse.clear();
+    const closed = pool.close(never);
+    await jest.advanceTimersByTimeAsync(1_000);
+    await closed;
+  });
+
   test('closing leaves no timer behind', async () => {
-    const fake = fragile(machine('a'));
+    const fake = fragile([machine('a')]);
     fake.failing.add('prepare a');
     const pool = poolOf(fake);
     await settle();
@@ -207,7 +233,7 @@ describe('operators', () => {
   });
 
   test('closing turns waiters away, stops leased machines, and names those that do not stop', async () => {
-    const fake = fragile(machine('a'), machine('b'));
+    const fake = fragile([machine('a'), machine('b')]);
     const pool = poolOf(fake);
     const lease = await pool.acquire({ ...any, machine: 'a' }, never);
     await lease.start(never);
