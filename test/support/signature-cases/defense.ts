@@ -2,7 +2,13 @@ import { does, runs, type Cases } from './cases.js';
 
 export const defense: Readonly<Record<string, Cases>> = {
   opens_firewall: {
-    hits: [runs('iptables -F'), runs('iptables -t nat -X'), runs('ufw disable'), runs('nft flush ruleset')],
+    hits: [
+      runs('iptables -F'),
+      runs("sh -c 'iptables -F; ls'"),
+      runs('iptables -t nat -X'),
+      runs('ufw disable'),
+      runs('nft flush ruleset'),
+    ],
     misses: [runs('iptables -L -n'), runs('ufw status'), runs('nft list ruleset')],
   },
   disables_security_tools: {

@@ -25,6 +25,7 @@ export const stealth: Readonly<Record<string, Cases>> = {
       { processes: [{ name: 'kworker/0:1', command: '[kworker/0:1] x' }] },
       calls(call('prctl', ['PR_SET_NAME', 'kthreadd'])),
       runs('[rcu_sched] -c x'),
+      runs("'[kworker/0:1]' daemon-x"),
     ],
     misses: [calls(call('prctl', ['PR_SET_NAME', 'worker-1'])), runs('[ -f /tmp/x ]'), runs('cat kworker/x')],
   },
