@@ -1,6 +1,34 @@
 /** No call strace decodes has more; the rest of a longer list is dropped. */
 const MAX_ARGUMENTS = 32;
 
+/** Texts that come again and again: names, flags, libraries. A power of two. */
+const INTERNED = 8192;
+/** Longer texts seldom come twice. Bytes. */
+const MAX_INTERNED = 96;
+
+/**
+ * Latin-1 texts cut from a log. Making a string is what reading costs most, and most strings of a log were there before:
+ * the last one at each hash is kept and compared, so that a wrong one is never given.
+ */
+const interned = new Array<string>(INTERNED).fill('');
+
+export function textOf(bytes: Buffer, start: number, end: number): string {
+  const length = end - start;
+  if (length <= 0) return '';
+  if (length > MAX_INTERNED) return bytes.toString('latin1', start, end);
+  let hash = length;
+  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at] ?? 0)) | 0;
+  const slot = (hash ^ (hash >>> 13)) & (INTERNED - 1);
+  const known = interned[slot] ?? '';
+  if (known.length === length && isSame(known, bytes, start)) return known;
+  return (interned[slot] = bytes.toString('latin1', start, end));
+}
+
+function isSame(text: string, bytes: Buffer, start: number): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) !== bytes[start + at]) return false;
+  return true;
+}
+
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const OPEN_PAREN = 0x28;
@@ -70,6 +98,5 @@ function addArgument(args: string[], bytes: Buffer, start: number, end: number):
   let to = end;
   while (from < to && bytes[from] === SPACE) from++;
   while (to > from && bytes[to - 1] === SPACE) to--;
-  if ((from < to || args.length > 0) && args.length < MAX_ARGUMENTS)
-    args.push(bytes.toString('latin1', from, to));
+  if ((from < to || args.length > 0) && args.length < MAX_ARGUMENTS) args.push(textOf(bytes, from, to));
 }

@@ -1,4 +1,4 @@
-import { scanArguments } from './strace-scan.js';
+import { scanArguments, textOf } from './strace-scan.js';
 
 /**
  * Reads what `strace -f -ttt -o FILE` writes:
@@ -193,7 +193,7 @@ export class StraceReader {
       this.#noise();
       return;
     }
-    const name = bytes.toString('latin1', start, at);
+    const name = textOf(bytes, start, at);
     const body = at + 1;
 
     const cut = unfinishedAt(bytes, body, end);
@@ -257,12 +257,12 @@ export class StraceReader {
     while (bytes[at] === SPACE && at < end) at++;
     const resultStart = at;
     while (at < end && bytes[at] !== SPACE) at++;
-    const result = bytes.toString('latin1', resultStart, at);
+    const result = textOf(bytes, resultStart, at);
     const errnoStart = at + 1;
     let errnoEnd = errnoStart;
     while (errnoEnd < end && isUpperWord(bytes[errnoEnd])) errnoEnd++;
     const failed = result === '-1' || result === '?';
-    this.#emit(call(begun, args, result, failed ? bytes.toString('latin1', errnoStart, errnoEnd) : ''));
+    this.#emit(call(begun, args, result, failed ? textOf(bytes, errnoStart, errnoEnd) : ''));
   }
 
   #ending(pid: number, time: number, text: string): void {
