@@ -182,6 +182,11 @@ describe('opening', () => {
     });
   });
 
+  test("so is an address that is not this host's", async () => {
+    await using server = new ResultServer();
+    await expect(server.listen('192.0.2.1', 0)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
   test('a folder that is a link is refused: the uploads would land elsewhere', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'malkoha-results-'));
     await symlink('/tmp', join(dir, 'files'));

@@ -65,7 +65,7 @@ export class ResultServer implements AsyncDisposable {
    * Listens for guests on bridges; a connection belongs to the task that has its peer's address.
    *
    * @param port 0 for any free one; the answer names it
-   * @throws PORT_IN_USE naming the address
+   * @throws PORT_IN_USE, or CONFIG_INVALID for an address this host has not, naming the address
    */
   async listen(host: string, port: number): Promise<{ host: string; port: number }> {
     const server = createServer({ allowHalfOpen: true, keepAlive: true }, (socket) => this.#route(socket));
@@ -73,8 +73,11 @@ export class ResultServer implements AsyncDisposable {
     try {
       await once(server, 'listening');
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-      throw new SandboxError('PORT_IN_USE', `the result server cannot listen on ${host}:${port}`, { cause });
+      const what = `the result server cannot listen on ${host}:${port}`;
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE') throw new SandboxError('PORT_IN_USE', what, { cause });
+      if (code !== 'EADDRNOTAVAIL') throw cause;
+      throw new SandboxError('CONFIG_INVALID', `${what}: this host has no such address`, { cause });
     }
     this.#servers.push(server);
     const address = server.address() as AddressInfo;
