@@ -5,8 +5,8 @@ const NAME_LIMIT = 255;
  * The base name of an uploaded file as the client wrote it, or null when nothing usable is left and the caller
  * must find a name. The last component counts, whichever slashes the client's system has; an empty one leaves the one before.
  */
-export function baseName(sent: string): string | null {
-  const parts = unquote(sent)
+export function baseName(sent: string | undefined): string | null {
+  const parts = unquote(sent ?? '')
     .split(/[/\\]/)
     .filter((part) => part !== '');
   const name = (parts.at(-1) ?? '').trim();

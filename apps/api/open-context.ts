@@ -3,6 +3,7 @@ import type { CuckooSettings } from '#config/settings.js';
 import { subscribe } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
+import { sweepUploads } from '#storage/binaries.js';
 import { databaseConnection, openDatabase } from '#storage/database.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
@@ -27,6 +28,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
 
   const redis = connectRedis(queueConnection(settings.queue.connection, home.redis.socket), onError);
   cleanup.defer(() => redis.disconnect());
+  await sweepUploads(home.binaries);
   const db = await openDatabase(databaseConnection(settings.database.connection, home.database));
   cleanup.defer(() => db.destroy());
 

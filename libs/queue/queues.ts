@@ -107,8 +107,9 @@ export class Queues implements AsyncDisposable {
     return job?.failedReason ?? 'the job failed';
   }
 
-  /** Takes a task out of every queue. False: a worker holds it. */
+  /** Takes a task out of every queue. False: a worker holds it. @throws QUEUE_UNAVAILABLE */
   async remove(taskId: number): Promise<boolean> {
+    this.#mustBeReady();
     const names = [PROCESSING_QUEUE, ...lanesServed().map(analysisQueue)];
     const removed = await within(Promise.all(names.map((name) => this.#removeFrom(name, taskId))));
     return removed.every(Boolean);

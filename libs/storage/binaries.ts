@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rm } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import type { Sample } from '#domain/task.js';
@@ -16,6 +16,20 @@ export interface StoreOptions {
   readonly facts: FactsAccumulator;
 }
 
+const TEMPORARY = '.upload-';
+/** Milliseconds after which a temporary file that nobody writes to belongs to a process that was killed. */
+const ABANDONED_MS = 3_600_000;
+
+/** Removes what uploads left whose process was killed. */
+export async function sweepUploads(binariesDir: string): Promise<void> {
+  const names = await readdir(binariesDir).catch(() => []); // not made yet: nothing to sweep
+  for (const name of names.filter((one) => one.startsWith(TEMPORARY))) {
+    const path = join(binariesDir, name);
+    const found = await stat(path).catch(() => null); // its upload ended meanwhile
+    if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
+  }
+}
+
 /** storage/binaries/<sha256>. @throws SAMPLE_MISSING when the text is not a SHA-256: it must never name another path */
 export function binaryPath(binariesDir: string, sha256: string): string {
   if (!/^[0-9a-f]{64}$/.test(sha256)) throw new SandboxError('SAMPLE_MISSING', 'not a SHA-256');
@@ -26,7 +40,7 @@ export function binaryPath(binariesDir: string, sha256: string): string {
  * Streams a sample into storage/binaries/<sha256>, mode 0440, hashing on the way; one that is there stays.
  * A temporary file beside it is synced, then linked, so that the name never holds half a file.
  *
- * @throws UPLOAD_TOO_LARGE beyond `maxBytes`
+ * @throws UPLOAD_TOO_LARGE beyond `maxBytes`, NO_DISK_SPACE
  */
 export async function storeSample(
   source: AsyncIterable<Uint8Array>,
@@ -34,7 +48,7 @@ export async function storeSample(
   signal: AbortSignal,
 ): Promise<Omit<Sample, 'id'>> {
   await mkdir(binariesDir, { recursive: true, mode: 0o700 });
-  const temporary = join(binariesDir, `.upload-${randomUUID()}`);
+  const temporary = join(binariesDir, `${TEMPORARY}${randomUUID()}`);
   const file = await open(temporary, 'wx', 0o440);
   try {
     let size = 0;
@@ -54,6 +68,13 @@ export async function storeSample(
     await linkOnce(temporary, binaryPath(binariesDir, found.sha256));
     await syncFolder(binariesDir);
     return found;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
+    throw new SandboxError(
+      'NO_DISK_SPACE',
+      `The disk is full; the file could not be stored in ${binariesDir}`,
+      { cause },
+    );
   } finally {
     await file.close();
     await rm(temporary, { force: true });

@@ -88,7 +88,7 @@ export class SubmitController {
       signal,
     );
     const known = (await findSample(db, { sha256: sample.sha256 })) !== null;
-    return { name: baseName((part.filename as string | undefined) ?? '') ?? sample.sha256, sample, known };
+    return { name: baseName(part.filename) ?? sample.sha256, sample, known };
   }
 
   /** Makes the path that the task's `target` names. */
