@@ -1,4 +1,4 @@
-import { WORD, type Node } from './parse.js';
+import { WORD, type Node, type Ranges } from './parse.js';
 import { assemble, isAnchored, unitClasses, within, type Step } from './program.js';
 
 /** States kept before the table is thrown away and built again from where the subject stands. Each is ~1 KB. */
@@ -31,7 +31,8 @@ export class PatternSet {
   private readonly first: readonly number[];
   private readonly classes: ReturnType<typeof unitClasses>;
   private readonly isWord: readonly boolean[];
-  private readonly takes: readonly (Uint8Array | undefined)[];
+  /** By step: which classes it takes. Made when a step is first reached: most never are. */
+  private readonly taken: (Uint8Array | undefined)[] = [];
   private readonly end: number;
   private states = new Map<string, State>();
 
@@ -48,9 +49,6 @@ export class PatternSet {
     const { starts } = this.classes;
     this.end = starts.length;
     this.isWord = starts.map((unit) => within(WORD, unit));
-    this.takes = this.steps.map((step) =>
-      step.op === 'units' ? Uint8Array.from(starts, (unit) => Number(within(step.ranges, unit))) : undefined,
-    );
   }
 
   /**
@@ -98,7 +96,7 @@ export class PatternSet {
     const kernel = new Set<number>(this.floating);
     for (const index of reached) {
       const step = this.steps[index];
-      if (step?.op === 'units' && this.takes[index]?.[unit] === 1) kernel.add(step.next);
+      if (step?.op === 'units' && this.takes(index, step.ranges)[unit] === 1) kernel.add(step.next);
     }
     const next = this.state(
       unit === this.end ? NONE : ascending(kernel),
@@ -107,6 +105,12 @@ export class PatternSet {
     state.next[unit] = next;
     if (accepts.length > 0) state.accepts[unit] = accepts;
     return next;
+  }
+
+  private takes(index: number, ranges: Ranges): Uint8Array {
+    const known = this.taken[index];
+    if (known !== undefined) return known;
+    return (this.taken[index] = Uint8Array.from(this.classes.starts, (unit) => Number(within(ranges, unit))));
   }
 
   /** Everything reachable without reading, now that the characters on both sides are known. */
