@@ -42,6 +42,22 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+/** 1 for every byte that means nothing between arguments: nearly all of them are. */
+const ORDINARY = new Uint8Array(256).fill(1);
+for (const byte of [
+  QUOTE,
+  OPEN_PAREN,
+  CLOSE_PAREN,
+  COMMA,
+  SLASH,
+  OPEN_BRACKET,
+  CLOSE_BRACKET,
+  OPEN_BRACE,
+  CLOSE_BRACE,
+]) {
+  ORDINARY[byte] = 0;
+}
+
 /**
  * Cuts an argument list at its top-level commas. Quoted text, `{…}`, `[…]`, `(…)` and comments are kept whole.
  * `after` is the place behind the closing parenthesis, -1 when it is missing.
@@ -51,7 +67,8 @@ export function scanArguments(bytes: Buffer, start: number, end: number): { args
   let depth = 0;
   let from = start;
   for (let at = start; at < end; at++) {
-    switch (bytes[at]) {
+    while (at < end && ORDINARY[bytes[at] ?? 0] === 1) at++;
+    switch (at < end ? bytes[at] : undefined) {
       case QUOTE:
         at++;
         while (at < end && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;

@@ -57,8 +57,6 @@ export class FileEffects {
       case 'renameat':
       case 'renameat2':
         summary.addPair('file_moved', path, second);
-        summary.add('files', path);
-        summary.add('files', second);
         this.#remember(path, false);
         this.#remember(second, true);
         break;
@@ -92,7 +90,6 @@ export class FileEffects {
       return;
     }
     if (flags.includes('O_DIRECTORY')) return;
-    summary.add('files', path);
     summary.add('file_opened', path);
     if (flags.includes('O_PATH')) return;
     const writes = flags.includes('O_WRONLY') || flags.includes('O_RDWR');
@@ -110,13 +107,11 @@ export class FileEffects {
   }
 
   #created(process: TracedProcess, path: string): void {
-    process.summary.add('files', path);
     process.summary.add('file_created', path);
     this.#remember(path, true);
   }
 
   #deleted(process: TracedProcess, path: string): void {
-    process.summary.add('files', path);
     process.summary.add('file_deleted', path);
     this.#remember(path, false);
   }

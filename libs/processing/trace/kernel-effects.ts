@@ -142,7 +142,6 @@ export class KernelEffects {
         opened(process, path('name'), Number(fields.get('flags') ?? 0));
         break;
       case 'unlink':
-        summary.add('files', path('name'));
         summary.add('file_deleted', path('name'));
         break;
       case 'rmdir':
@@ -201,7 +200,6 @@ function argumentVector(fields: ReadonlyMap<string, string | null>): string[] {
 
 function opened({ summary }: TracedProcess, path: string, flags: number): void {
   if (path === '' || (flags & O_DIRECTORY) !== 0) return;
-  summary.add('files', path);
   summary.add('file_opened', path);
   summary.add((flags & O_ACCESS) === 0 ? 'file_read' : 'file_written', path);
   if ((flags & O_CREAT) !== 0 && (flags & O_ACCESS) !== 0) summary.add('file_created', path);

@@ -1,8 +1,13 @@
 import type { BehaviorSummary } from '#domain/report.js';
 
-/** Categories whose values are single texts; the others are pairs. */
-export type Category = Exclude<keyof BehaviorSummary, 'keys' | 'mutexes' | PairCategory>;
+/** Categories whose values are single texts; `files` follows from the others. */
+export type Category = Exclude<keyof BehaviorSummary, 'files' | 'keys' | 'mutexes' | PairCategory>;
 export type PairCategory = 'file_moved' | 'file_chmod';
+
+/** Their paths were there, or came to be. */
+const FILES: readonly (Category | PairCategory)[] = [
+  'file_opened', 'file_read', 'file_written', 'file_created', 'file_deleted', 'file_moved',
+]; // prettier-ignore
 
 /** No path or command line has it: both halves of a pair in one Set entry. */
 const PAIR = '\0';
@@ -54,7 +59,15 @@ export class Summary {
       const pairs = category === 'file_moved' || category === 'file_chmod';
       return [category, pairs ? sorted.map((value) => value.split(PAIR)) : sorted];
     });
-    return { files: [], keys: [], mutexes: [], ...(Object.fromEntries(lists) as Partial<BehaviorSummary>) };
+    const files = FILES.flatMap((category) =>
+      [...(this.#sets.get(category) ?? [])].flatMap((value) => value.split(PAIR)),
+    );
+    return {
+      files: [...new Set(files)].sort(),
+      keys: [],
+      mutexes: [],
+      ...(Object.fromEntries(lists) as Partial<BehaviorSummary>),
+    };
   }
 
   #put(category: Category | PairCategory, value: string): void {

@@ -146,7 +146,7 @@ export class TraceBuilder {
       return;
     }
     const kept = toReport(call, paths);
-    for (const text of Object.values(kept.arguments)) this.#text += text.length;
+    for (const arg of call.args) this.#text += arg.length;
     this.#kept++;
     process.calls.push(kept);
   }
@@ -196,18 +196,19 @@ function ran(process: TracedProcess, call: StraceCall, path: string): void {
 }
 
 function toReport(call: StraceCall, paths: readonly string[]): Call {
-  const places = PATHS.get(call.name);
-  const values = call.args.map((arg) => quoted(arg) ?? arg);
-  for (const [index, [, at]] of (places ?? []).entries()) {
-    const path = paths[index];
-    if (path !== undefined) values[at] = path;
+  const places = PATHS.get(call.name) ?? [];
+  const values: Record<string, string> = {};
+  let at = 0;
+  for (const arg of call.args) {
+    const place = places.findIndex(([, path]) => path === at);
+    values[`p${at++}`] = paths[place] ?? quoted(arg) ?? arg;
   }
   return {
     time: call.time,
     tid: call.pid,
     api: call.name,
     category: categoryOf(call.name),
-    arguments: Object.fromEntries(values.map((value, index) => [`p${index}`, value])),
+    arguments: values,
     return_value: call.result,
     status: call.errno,
   };
