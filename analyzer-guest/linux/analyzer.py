@@ -49,7 +49,7 @@ PROCESS_LIMIT = 1500  # of the sample at once: a fork bomb must not starve the t
 TRACED = ("%process,%network,open,openat,openat2,creat,unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat,rmdir,"
           "symlink,symlinkat,link,linkat,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,mount,umount2,truncate,"
           "chdir,fchdir,chroot,ptrace,kill,tgkill,prctl,memfd_create,setuid,setgid,setresuid,setsid,utimensat,"
-          "init_module,finit_module,delete_module,io_uring_setup,bpf,dup2,dup3")
+          "init_module,finit_module,delete_module,io_uring_setup,bpf,dup2,dup3,process_vm_writev")
 # No -y: paths of descriptors double the cost and the reader can tell them. Strings are escaped C style, so that no
 # file name breaks a line. The tracer is the sample's child, not its parent (-D).
 STRACE = ["strace", "-D", "-q", "-f", "-ttt", "-s", "1024", "--seccomp-bpf", "-e", "signal=!SIGCHLD", "-e",

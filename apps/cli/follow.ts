@@ -100,7 +100,7 @@ async function listen(
   show: (event: TaskEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  for (;;) {
     try {
       for await (const event of client.events(task, signal)) show(event);
     } catch (error) {

@@ -15,8 +15,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (args.includes('--help') || args.includes('-h')) return help(name);
-  const { run } = await command.load();
-  return run(args);
+  return (await command.load()).run(args);
 }
 
 try {

@@ -46,3 +46,12 @@ function terminal(stream: NodeJS.WriteStream): Progress {
     },
   };
 }
+
+/** Shows what a process of the lab says of its progress. */
+export function show(
+  progress: Progress,
+  { line, lasting }: { readonly line: string; readonly lasting: boolean },
+): void {
+  if (lasting) progress.say(line);
+  else progress.now(line);
+}

@@ -135,8 +135,8 @@ export function summarize(result: Result, { daemonStays }: { daemonStays: boolea
   ];
   const lines = [
     '',
-    `${bold(visible(result.name))}`,
-    `${tint(`score ${seen.info.score.toFixed(1)} of 10: ${score.label}`)}`,
+    bold(visible(result.name)),
+    tint(`score ${seen.info.score.toFixed(1)} of 10: ${score.label}`),
     ...sections.flatMap(([title, rows]) => section(title, rows, bold)),
     `${bold('Phases')}     ${Object.entries({ ...seen.malkoha.phases, ...result.phases })
       .map(([name, ms]) => `${name} ${formatMs(ms)}`)

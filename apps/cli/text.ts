@@ -15,13 +15,14 @@ export function styles(
   return { bold: style(1), dim: style(2), red: style(31), yellow: style(33), green: style(32) };
 }
 
+const UNSAFE =
+  // eslint-disable-next-line no-control-regex -- finding control characters is the purpose
+  /[\u0000-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]|\u001b(?!\[\d{1,2}m)/g;
+
 /**
  * Text of the guest, made harmless for a terminal: control characters (escape sequences begin with one) and
  * characters that turn the writing direction are shown as \u escapes. Our own styles use the one escape form let through.
  */
 export function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex -- finding control characters is the purpose
-  const unsafe =
-    /[\u0000-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]|\u001b(?!\[\d{1,2}m)/g;
-  return text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

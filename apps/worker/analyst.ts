@@ -52,15 +52,15 @@ export interface Ends {
  */
 export async function analyze(task: Task, by: Analyst, ends: Ends): Promise<Verdict> {
   const dir = analysisDir(by.home.analyses, task.id);
-  let claim: Claim | null = null;
+  const held: { claim: Claim | null } = { claim: null };
   let machine: Machine | undefined;
   const phases = new PhaseClock((phase, ms) => by.onPhase(task.id, phase, ms, machine?.name));
   phases.add('queued', Math.max(0, Date.now() - task.addedOn.getTime()));
 
   const begin = async (on: Machine, manager: string): Promise<boolean> => {
     machine = on;
-    claim = await by.tasks.claim(task.id, by.worker);
-    if (claim === null) return false;
+    held.claim = await by.tasks.claim(task.id, by.worker);
+    if (held.claim === null) return false;
     by.onClaim?.();
     await makeAnalysis(by.home, task);
     await by.tasks.putGuest(task.id, {
@@ -83,10 +83,11 @@ export async function analyze(task: Task, by: Analyst, ends: Ends): Promise<Verd
       AbortSignal.any([ends.shutdown, ends.taken]),
     );
     phases.mark('release');
+    const { claim } = held;
     if (run === null || claim === null) return { kind: 'not ours' };
     return await finish(task, by, { dir, run, phases: phases.durations, claim });
   } catch (error) {
-    return await fail(task, by, { error, claim, dir, phases: phases.durations, ends });
+    return await fail(task, by, { error, claim: held.claim, dir, phases: phases.durations, ends });
   }
 }
 
@@ -105,6 +106,7 @@ function detonation(
       vmState: timeouts.vm_state,
     },
     route: routeOf(task),
+    uploadMaxSize: settings.resultserver.upload_max_size,
     memoryDump: task.memory || cuckoo.memory_dump,
     ...rest,
   };

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ARTIFACTS, type GuestRun, type Outcome } from '#domain/artifacts.js';
+import { deadline } from '#domain/deadline.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import { parseOptions, type Task } from '#domain/task.js';
@@ -18,6 +19,8 @@ export interface Detonation {
   readonly samplePath: string | null;
   readonly timeouts: { readonly analysis: number; readonly critical: number; readonly vmState: number };
   readonly route: string;
+  /** Bytes of one file that the guest may upload. */
+  readonly uploadMaxSize: number;
   readonly memoryDump: boolean;
   readonly phases: PhaseClock;
   readonly log: Log;
@@ -46,7 +49,7 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   await using network = await lab.openNetwork(lease.machine, { dir, route: job.route, results });
   phases.mark('prepare');
   const startedOn = new Date();
-  await lease.start(AbortSignal.any([signal, timeLimit(job.timeouts.vmState)]));
+  await startWithin(job.timeouts.vmState, lease, signal);
   phases.mark('start');
   log('info', 'the machine runs', { machine: lease.machine.name, stage: 'start' });
 
@@ -75,6 +78,7 @@ async function runInGuest(
         known: lease.machine.snapshot === null,
         timeoutSeconds: timeouts.analysis,
         criticalSeconds: timeouts.critical,
+        uploadMaxSize: job.uploadMaxSize,
         onPhase: (name) => phases.mark(name),
       },
       alive,
@@ -131,8 +135,9 @@ function guestRun(lease: MachineLease, startedOn: Date): GuestRun {
   };
 }
 
-function timeLimit(seconds: number): AbortSignal {
-  return AbortSignal.timeout(seconds * 1000);
+async function startWithin(seconds: number, lease: MachineLease, signal: AbortSignal): Promise<void> {
+  using limit = deadline(seconds * 1000, signal);
+  await lease.start(limit.signal);
 }
 
 /** Route of the task: its option, else the fake internet. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import type { Report } from '#domain/report.js';
 import { examineFolder } from '#processing/run.js';
+import { folderAssets } from '#reporting/assets.js';
 import { writeReports } from '#reporting/write.js';
 import { matchSignatures } from '#signatures/engine.js';
 import { score } from '#signatures/score.js';
@@ -27,7 +27,6 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     malkoha: { ...evidence.malkoha, score: verdict },
   };
 
-  const screenshot = (path: string): Promise<Buffer | null> => readFile(join(dir, path)).catch(() => null);
-  await writeReports(report, join(dir, ARTIFACTS.reports), ['json', 'html'], { screenshot }, signal);
+  await writeReports(report, join(dir, ARTIFACTS.reports), ['json', 'html'], folderAssets(dir), signal);
   return report;
 }

@@ -114,7 +114,7 @@ await runMain(async () => {
 
   cleanup.use(consumeProcessing(by, queues));
   const analyses = cleanup.use(consumeAnalyses(by, queues, lab.machines.length, shutdown));
-  every(HEARTBEAT_MS, analyses.heartbeat);
+  every(HEARTBEAT_MS, () => analyses.heartbeat());
   await Promise.all([analyses.worker.waitUntilReady(), repair()]);
 
   tell({ kind: 'ready' });

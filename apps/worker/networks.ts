@@ -76,8 +76,8 @@ export class Networks implements AsyncDisposable {
 export async function guestAuthority(dir: string): Promise<CertificateAuthority> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, 'ca.json');
-  const kept = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
+  const kept = await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   });
   if (kept !== null) return CertificateAuthority.fromPem(authorityPem.parse(JSON.parse(kept)));

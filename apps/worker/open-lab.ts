@@ -156,7 +156,7 @@ async function machineCount({ machines, settings }: LabOptions): Promise<number>
   });
 }
 
-/** The default guest does not need the port: a taken one is said, and costs only guests on bridges. */
+/** The default guest does not need the port: one that cannot be had is said, and costs only guests on bridges. */
 async function listenForGuests(
   server: ResultServer,
   { settings, log, onProgress }: LabOptions,
@@ -165,9 +165,9 @@ async function listenForGuests(
   try {
     await server.listen(ip, port);
   } catch (error) {
-    if (!(error instanceof SandboxError) || error.code !== 'PORT_IN_USE') throw error;
-    const holder = await portHolder(port);
-    const line = `result server: ${ip}:${port} is taken${holder === null ? '' : ` by ${holder}`}; the default guest does not need it`;
+    if (!(error instanceof SandboxError)) throw error;
+    const holder = error.code === 'PORT_IN_USE' ? await portHolder(port) : null;
+    const line = `${error.message}${holder === null ? '' : `, ${holder} has it`}; the default guest does not need it`;
     onProgress(line, true);
     log('warn', line, { code: error.code });
   }

@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp, { type Sharp } from 'sharp';
 import { ARTIFACTS } from '#domain/artifacts.js';
+import { deadline } from '#domain/deadline.js';
 
 /** As Cuckoo's guests do: one look a second, kept only when the picture changed. */
 const INTERVAL_MS = 1000;
 /** The first look waits until the sample has had a moment to show something. */
 const FIRST_MS = 400;
 const MAX_SHOTS = 300;
+/** QEMU takes 20 ms; on a host under load, longer. */
+const LOOK_TIMEOUT_MS = 5000;
 const JPEG_QUALITY = 85;
 
 export interface Camera {
@@ -39,7 +42,9 @@ export function takeScreenshots(
   const loop = async (): Promise<void> => {
     for (let wait = FIRST_MS; !stop.signal.aborted; wait = INTERVAL_MS) {
       const stopped = await sleep(wait, false, { signal: stop.signal }).catch(() => true);
-      if (!stopped) await shoot(AbortSignal.any([stop.signal, AbortSignal.timeout(INTERVAL_MS * 5)]));
+      if (stopped) return;
+      using limit = deadline(LOOK_TIMEOUT_MS, stop.signal);
+      await shoot(limit.signal);
     }
   };
   const looping = loop().catch((error: unknown) => {

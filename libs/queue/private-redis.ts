@@ -5,6 +5,7 @@ import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { deadline } from '#domain/deadline.js';
 import { SandboxError } from '#domain/errors.js';
 import { startTime } from './worker-id.js';
 
@@ -129,8 +130,8 @@ async function ready(child: ChildProcess, ended: Promise<string>, signal: AbortS
       });
     }
   });
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
-  const aborted = once(deadline, 'abort').then(() => 'was not ready in time');
+  using limit = deadline(READY_TIMEOUT_MS, signal);
+  const aborted = once(limit.signal, 'abort').then(() => 'was not ready in time');
   const outcome = await Promise.race([listening.then(() => null), ended, aborted]);
   signal.throwIfAborted();
   if (outcome !== null) {

@@ -1,5 +1,4 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { beforeAll, expect, test } from '@jest/globals';
@@ -7,11 +6,12 @@ import forge from 'node-forge';
 
 import { ensureImage, type GuestImage } from '#guest/image/build.js';
 
+import { SHARED_GUESTS } from '../support/malkoha.js';
 import { SlirpGuest } from '../support/slirp-guest.js';
 
 const MINUTE = 60_000;
 /** Kept between runs: building takes a minute, and the image is named by its content. */
-const FOLDER = process.env['MALKOHA_TEST_GUESTS'] ?? join(tmpdir(), 'malkoha-test-guests');
+const FOLDER = SHARED_GUESTS;
 
 let image: GuestImage;
 

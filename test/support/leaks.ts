@@ -32,7 +32,8 @@ beforeAll(() => {
 });
 
 afterAll(async () => {
-  for (const end = Date.now() + GRACE_MS; Date.now() < end && !clean(); await sleep(50));
+  const end = Date.now() + GRACE_MS;
+  while (Date.now() < end && !clean()) await sleep(50);
   const now = left();
   rmSync(own, { recursive: true, force: true });
   process.env['TMPDIR'] = outer;

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, Param, Query, Res, UseGuards } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { deadline } from '#domain/deadline.js';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import { removeAnalysis } from '#storage/analyses.js';
 import type { TaskDetails, TaskFilter } from '#storage/task-details.js';
@@ -44,8 +45,8 @@ export class TasksController {
     const seconds = readWait(wait);
     let found = await this.by.tasks.find(id);
     if (found && seconds > 0 && !TERMINAL.includes(found.task.status)) {
-      const until = AbortSignal.any([whenGone(reply), this.by.shutdown, AbortSignal.timeout(seconds * 1000)]);
-      await this.by.watch.changed(id, found.task.status, until);
+      using limit = deadline(seconds * 1000, AbortSignal.any([whenGone(reply), this.by.shutdown]));
+      await this.by.watch.changed(id, found.task.status, limit.signal);
       found = await this.by.tasks.find(id);
     }
     if (!found) throw problem(404, 'Task not found');

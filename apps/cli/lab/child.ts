@@ -114,6 +114,10 @@ export class Child {
     }
     this.options.onRestart(`${this.options.name} ended (${how}); it is started again`);
     await sleep(RESTART_DELAY_MS);
+    await this.#launchAgain();
+  }
+
+  async #launchAgain(): Promise<void> {
     if (!this.#stopping) await this.#launch();
   }
 }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import type { HomePaths } from '#config/home.js';
-import type { Progress } from '../progress.js';
+import { show, type Progress } from '../progress.js';
 import { Cleanup } from '../../cleanup.js';
 import { Child } from './child.js';
 import { daemonFile, lockHome } from './lockfile.js';
@@ -51,7 +51,7 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
         args: ['--home', home.dir, ...args],
         logFile: options.quiet ? join(home.logs, `${name}.log`) : null,
         onMessage: (message) => {
-          if (message.kind === 'progress') (message.lasting ? progress.say : progress.now)(message.line);
+          if (message.kind === 'progress') show(progress, message);
         },
         onRestart: (why) => progress.say(why),
       },

@@ -1,5 +1,5 @@
 import type { ChildMessage } from '../../ipc.js';
-import type { Progress } from '../progress.js';
+import { show, type Progress } from '../progress.js';
 import { failure } from './child.js';
 import { fork } from 'node:child_process';
 
@@ -14,10 +14,10 @@ export async function runChild(
     execArgv: ['--enable-source-maps'],
     stdio: ['ignore', 2, 'inherit', 'ipc'],
   });
-  let failed: Error | null = null;
+  const failures: Error[] = [];
   child.on('message', (message: ChildMessage) => {
-    if (message.kind === 'progress') (message.lasting ? progress.say : progress.now)(message.line);
-    if (message.kind === 'failed') failed = failure(message);
+    if (message.kind === 'progress') show(progress, message);
+    if (message.kind === 'failed') failures.push(failure(message));
   });
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
@@ -27,6 +27,6 @@ export async function runChild(
   });
   signal.removeEventListener('abort', stop);
   signal.throwIfAborted();
-  if (failed !== null) throw failed;
+  if (failures[0] !== undefined) throw failures[0];
   if (code !== 0) throw new Error(`it ended with code ${code ?? 'none'}`);
 }

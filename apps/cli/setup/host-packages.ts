@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
+import { HOST_PACKAGES } from '#guest/image/recipe.js';
 
 export interface HostPackage {
   /** Debian and Ubuntu share the name. */
@@ -12,8 +13,8 @@ export interface HostPackage {
 }
 
 export const LAB_PACKAGES: readonly HostPackage[] = [
+  ...HOST_PACKAGES,
   { apt: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'the virtual machines' },
-  { apt: 'qemu-utils', program: 'qemu-img', why: 'disk images of machines that need one' },
   {
     apt: 'redis-server',
     program: 'redis-server',
@@ -65,7 +66,7 @@ export async function ensurePackages(
     throw new SandboxError('SETUP_MISSING', `cannot install packages as this user; run as root: ${command}`);
   }
   const script = `export DEBIAN_FRONTEND=noninteractive; ${command}`;
-  const [program = 'sh', ...args] = [...prefix, 'sh', '-c', script];
+  const [program, ...args] = [...prefix, 'sh', '-c', script];
   const failed = await runQuietly(program, args);
   const still = packages.filter(({ program }) => !isInstalled(program));
   if (failed !== null || still.length > 0) {

@@ -16,12 +16,12 @@ export const DEFAULT_RECIPE: Recipe = { node: false, packages: [], compression: 
 
 /** Programs of the host that the build runs: Debian package → what for. */
 export const HOST_PACKAGES = [
-  { package: 'mmdebstrap', why: 'makes the guest from Debian packages, without root' },
-  { package: 'squashfs-tools', why: 'packs the guest into one read-only image' },
-  { package: 'uidmap', why: 'lets mmdebstrap work without root' },
-  { package: 'xz-utils', why: 'unpacks kernel modules' },
-  { package: 'zstd', why: 'unpacks kernel modules' },
-] as const satisfies readonly { readonly package: string; readonly why: string }[];
+  { apt: 'mmdebstrap', program: 'mmdebstrap', why: 'makes the guest from Debian packages, without root' },
+  { apt: 'squashfs-tools', program: 'mksquashfs', why: 'packs the guest into one read-only image' },
+  { apt: 'uidmap', program: 'newuidmap', why: 'lets mmdebstrap work without root' },
+  { apt: 'xz-utils', program: 'xz', why: 'unpacks kernel modules' },
+  { apt: 'zstd', program: 'zstd', why: 'unpacks kernel modules' },
+] as const satisfies readonly { readonly apt: string; readonly program: string; readonly why: string }[];
 
 const PACKAGES = [
   'bash bzip2 ca-certificates cron curl file gzip iproute2 kmod less nano netcat-openbsd',
