@@ -24,7 +24,7 @@ describe('HTTP/1', () => {
       offset: 0,
       body: Buffer.from('abc'),
     });
-    expect(second).toMatchObject({ method: 'GET', uri: '/b?c', version: '1.0', offset: 49 });
+    expect(second).toMatchObject({ method: 'GET', uri: '/b?c', version: '1.0', offset: 51 });
     expect(header(second?.headers ?? [], 'user-agent')).toBe('U');
     expect(second?.head).toBe('GET /b?c HTTP/1.0\r\nUser-Agent:  U \r\n\r\n');
     expect(others).toEqual([]);
