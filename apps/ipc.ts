@@ -12,6 +12,9 @@ export function tell(message: ChildMessage): void {
   if (process.connected) process.send?.(message, undefined, {}, () => {});
 }
 
+/** Handing back takes seconds; a supervisor waits a little longer than this before it kills. */
+const LONGEST_END_MS = 18_000;
+
 /**
  * Aborts when the process is asked to end: SIGTERM, SIGINT, or a supervisor that went away (kill -9 included:
  * the IPC channel closes with it). A second signal is left to its default: at once.
@@ -24,6 +27,10 @@ export function shutdownSignal(): AbortSignal {
   else process.on('SIGINT', () => {});
   process.once('SIGTERM', end('asked to end'));
   process.once('disconnect', end('the supervisor is gone'));
+  controller.signal.addEventListener('abort', () => {
+    // Whatever hangs (a Redis that is gone, a disk), an end that was asked for comes.
+    setTimeout(() => process.exit(1), LONGEST_END_MS).unref();
+  });
   return controller.signal;
 }
 

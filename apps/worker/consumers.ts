@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import type { Worker } from 'bullmq';
 import { reason, SandboxError } from '#domain/errors.js';
@@ -12,6 +13,23 @@ import type { ExamineJob, ExamineResult } from './examine.thread.js';
 const EXAMINE_TIMEOUT_MS = 15 * 60_000;
 /** Heap of one examining thread, MiB: a log that needs more is a hostile one. */
 const EXAMINE_HEAP_MB = 1536;
+
+/**
+ * A dead worker's jobs are delivered again after this long. BullMQ's 30 s are for loops that block; ours must not,
+ * and a job delivered twice does no harm: SQL decides.
+ */
+const LOCK = { lockDuration: 10_000, stalledInterval: 5_000 } as const;
+
+/** What runs was told to hand back; it needs seconds, a Redis that is gone would need for ever. */
+const CLOSE_TIMEOUT_MS = 15_000;
+
+async function close(worker: Worker<TaskJob>): Promise<void> {
+  const waited = await Promise.race([
+    worker.close().then(() => true),
+    sleep(CLOSE_TIMEOUT_MS, false, { ref: false }),
+  ]);
+  if (!waited) await worker.disconnect();
+}
 
 export interface Analyses extends AsyncDisposable {
   readonly worker: Worker<TaskJob>;
@@ -45,7 +63,7 @@ export function consumeAnalyses(
       runs.delete(taskId);
     }
   };
-  const worker = openWorker(analysisQueue(DEFAULT_LANE), queues.redis, consume, { concurrency });
+  const worker = openWorker(analysisQueue(DEFAULT_LANE), queues.redis, consume, { ...LOCK, concurrency });
   worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
   return {
     worker,
@@ -57,7 +75,7 @@ export function consumeAnalyses(
           runs.get(id)?.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
       }
     },
-    [Symbol.asyncDispose]: () => worker.close(), // waits for what runs: `shutdown` has told it to hand back
+    [Symbol.asyncDispose]: () => close(worker),
   };
 }
 
@@ -113,12 +131,15 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
     await by.tasks.move(taskId, 'completed', 'reported');
     by.onStatus(taskId);
   };
-  const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, { concurrency: threads.maxThreads });
+  const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, {
+    ...LOCK,
+    concurrency: threads.maxThreads,
+  });
   worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
   return {
     worker,
     [Symbol.asyncDispose]: async () => {
-      await worker.close();
+      await close(worker);
       await threads.destroy();
     },
   };

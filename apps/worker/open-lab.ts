@@ -44,9 +44,9 @@ const CLOSE_TIMEOUT_MS = 30_000;
 export async function openLab(options: LabOptions, signal: AbortSignal): Promise<OpenLab> {
   const { home, settings, log } = options;
   await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
-  const runDir = join(home.run, 'machines');
+  const runDir = home.run;
   await mkdir(runDir, { recursive: true });
-  await openTo(home.dir, home.run, runDir);
+  await openTo(home.dir, runDir);
   for (const orphan of await reapOrphans(runDir)) log('warn', `ended what a killed worker left: ${orphan}`);
 
   const networks = cleanup.use(new Networks(runDir, await guestAuthority(home.guests)));

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,13 +95,14 @@ export async function malkoha(home: Home, ...args: string[]): Promise<Ended> {
   return start(home, ...args).ended;
 }
 
-/** `pid command` of each process that has this home folder on its command line. */
+/** `pid command` of each process that has this home folder on its command line, or works in it as QEMU does. */
 export async function processesOf(dir: string): Promise<readonly string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
   const lines = await Promise.all(
     pids.map(async (pid) => {
       const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
-      return command.includes(dir) ? `${pid} ${command}` : null;
+      const folder = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+      return command.includes(dir) || folder.startsWith(`${dir}/`) ? `${pid} ${command}` : null;
     }),
   );
   return lines.filter((line) => line !== null);
