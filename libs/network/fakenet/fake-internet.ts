@@ -39,7 +39,8 @@ function greeter(port: number): 'smtp' | 'ftp' | 'irc' | null {
 export class FakeInternet {
   private readonly web: FakeWeb;
   private readonly expected = new Map<string, (stream: Duplex | null) => void>();
-  private readonly conversations = new WeakMap<Duplex, Conversation>();
+  /** Those that were handed to the web server. */
+  private readonly conversations = new WeakMap<Duplex, { conversation: Conversation; first: Buffer }>();
   private readonly running = new Set<Promise<void>>();
   private tlsSessions = 0;
   private dataPort = FIRST_DATA_PORT;
@@ -51,7 +52,7 @@ export class FakeInternet {
   ) {
     this.web = new FakeWeb({
       record,
-      refused: (stream) => this.note(stream, 'unknown'),
+      refused: (stream) => this.refused(stream),
       tunnel: (stream, authority) => this.tunnel(stream, authority),
     });
   }
@@ -98,11 +99,11 @@ export class FakeInternet {
   }
 
   private async serve(stream: Duplex, conversation: Conversation): Promise<void> {
-    this.conversations.set(stream, conversation);
     const { port } = conversation.dst;
     const wanted = await this.wanted(stream, port);
     switch (wanted.protocol) {
       case 'http':
+        this.conversations.set(stream, { conversation, first: wanted.first });
         this.web.serve(stream, conversation);
         stream.resume();
         await closed(stream);
@@ -216,13 +217,17 @@ export class FakeInternet {
     stream.end();
   }
 
-  private note(stream: Duplex, service: string): void {
-    const conversation = this.conversations.get(stream);
-    if (conversation !== undefined) this.record(tcpRecord(conversation, service, new Transcript(), now()));
+  /** What began like HTTP and was not: its first bytes are known, the parser has eaten the rest. */
+  private refused(stream: Duplex): void {
+    const known = this.conversations.get(stream);
+    if (known === undefined) return;
+    const said = new Transcript();
+    said.add(known.first);
+    this.record(tcpRecord(known.conversation, 'unknown', said, now()));
   }
 
   private tunnel(stream: Duplex, authority: string): void {
-    const outer = this.conversations.get(stream);
+    const outer = this.conversations.get(stream)?.conversation;
     const [, host = '', port = ''] = /^(.{1,255}):(\d{1,5})$/.exec(authority) ?? [];
     if (outer === undefined || host === '') {
       stream.destroy();

@@ -25,10 +25,18 @@ export class FakeWeb {
 
   constructor(private readonly hooks: HttpHooks) {
     this.server = createServer(
-      { maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: true, keepAliveTimeout: KEEP_ALIVE_MS },
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        // Bots write their requests by hand.
+        insecureHTTPParser: true,
+        requireHostHeader: false,
+      },
       (request, response) => this.request(request, response),
     );
     this.server.maxHeadersCount = MAX_HEADERS;
+    // `printf … | nc` closes its half at once and still wants the answer. Node has the switch, its types do not.
+    Object.assign(this.server, { httpAllowHalfOpen: true });
     this.server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       const conversation = this.conversations.get(stream);
       if (conversation !== undefined) this.record(request, conversation, '');

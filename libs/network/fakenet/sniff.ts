@@ -95,6 +95,7 @@ export async function peek(
     };
     const timer = setTimeout(done, ms);
     stream.on('readable', look).on('end', done).on('close', done);
-    look();
+    if (stream.closed || stream.readableEnded) done();
+    else look();
   });
 }

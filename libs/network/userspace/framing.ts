@@ -9,6 +9,8 @@ export const MAX_FRAME_BYTES = 69_632;
 /** Frames per write: large enough that a burst is one system call, small enough that several may be under way. */
 const SLAB_BYTES = 256 * 1024;
 
+const MAX_SPARE = 4;
+
 /** Written but not taken by QEMU: above this, connections wait. */
 const BUSY_BYTES = 1024 * 1024;
 
@@ -59,66 +61,95 @@ export class FrameReader {
   }
 }
 
+interface Slab {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Writes of parts of it that are not done. */
+  writes: number;
+}
+
 /**
  * Collects frames built in place and writes them to QEMU, many at a time. `write` must call `done` once the bytes may
  * be overwritten; `onRoom` tells that there may be room again for connections that met `busy`.
  */
 export class FrameWriter {
-  bytes: Buffer;
-  view: DataView;
-  private readonly spare: Buffer[] = [];
+  private slab = newSlab();
+  private readonly spare: Slab[] = [];
+  /** [0, flushed) of the slab is written or under way, [flushed, used) waits for the flush. */
+  private flushed = 0;
   private used = 0;
-  private start = 0;
   private underWay = 0;
   private closed = false;
 
   constructor(
     private readonly write: (bytes: Buffer, done: () => void) => void,
     private readonly onRoom: () => void,
-  ) {
-    this.bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    this.view = viewOf(this.bytes);
+  ) {}
+
+  /** Where frames are built; another one after every `begin`. */
+  get bytes(): Buffer {
+    return this.slab.bytes;
+  }
+
+  get view(): DataView {
+    return this.slab.view;
   }
 
   /** Is QEMU behind? Then what can wait must wait. */
   get busy(): boolean {
-    return this.underWay + this.used >= BUSY_BYTES;
+    return this.underWay + this.used - this.flushed >= BUSY_BYTES;
   }
 
   /** Is QEMU so far behind that frames must be dropped? */
   get full(): boolean {
-    return this.underWay + this.used >= FULL_BYTES;
+    return this.underWay + this.used - this.flushed >= FULL_BYTES;
   }
 
-  /** Where the frame's first byte goes in `bytes`. Build it there, then call `end`. */
+  /** Where the frame's first byte goes in `bytes`. All of `length` must then be written. */
   begin(length: number): number {
-    if (this.used + PREFIX_BYTES + length > SLAB_BYTES) this.flush();
-    this.view.setUint32(this.used, length);
-    this.start = this.used + PREFIX_BYTES;
-    this.used = this.start + length;
-    return this.start;
+    if (this.used + PREFIX_BYTES + length > SLAB_BYTES) {
+      this.flush();
+      this.slab = this.spare.pop() ?? newSlab();
+      this.flushed = this.used = 0;
+    }
+    this.slab.view.setUint32(this.used, length);
+    const start = this.used + PREFIX_BYTES;
+    this.used = start + length;
+    return start;
   }
 
   flush(): void {
-    if (this.used === 0) return;
-    const slab = this.bytes;
-    const length = this.used;
-    this.used = 0;
-    this.bytes = this.spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
-    this.view = viewOf(this.bytes);
+    const { slab } = this;
+    const length = this.used - this.flushed;
+    if (length === 0) return;
+    const part = slab.bytes.subarray(this.flushed, this.used);
+    this.flushed = this.used;
     if (this.closed) return;
     this.underWay += length;
-    this.write(slab.subarray(0, length), () => {
-      this.underWay -= length;
-      if (this.spare.length < 4) this.spare.push(slab);
-      if (!this.closed && !this.busy) this.onRoom();
-    });
+    slab.writes++;
+    this.write(part, () => this.written(slab, length));
   }
 
   /** From now on frames go nowhere. */
   close(): void {
     this.closed = true;
   }
+
+  private written(slab: Slab, length: number): void {
+    this.underWay -= length;
+    slab.writes--;
+    if (slab.writes === 0) {
+      if (slab !== this.slab) {
+        if (this.spare.length < MAX_SPARE) this.spare.push(slab);
+      } else if (this.flushed === this.used) this.flushed = this.used = 0;
+    }
+    if (!this.closed && !this.busy) this.onRoom();
+  }
+}
+
+function newSlab(): Slab {
+  const bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  return { bytes, view: viewOf(bytes), writes: 0 };
 }
 
 export function viewOf(bytes: Buffer): DataView {

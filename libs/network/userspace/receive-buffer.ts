@@ -69,7 +69,7 @@ export class ReceiveBuffer {
   }
 
   private newBlock(): Buffer {
-    const block = Buffer.allocUnsafeSlow(this.nextBlockBytes);
+    const block = Buffer.allocUnsafe(this.nextBlockBytes);
     this.nextBlockBytes = Math.min(MAX_BLOCK_BYTES, this.nextBlockBytes * 4);
     this.used = 0;
     return block;

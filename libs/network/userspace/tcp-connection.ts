@@ -64,9 +64,9 @@ const MAX_DIAL_RETRY_MS = 500;
 const HANDSHAKE_TRIES = 5;
 /** Nothing that was sent was acknowledged for so long. */
 const GIVE_UP_MS = 60_000;
-/** A duplicate of the guest's last segment cannot be older: there is no network between us. */
-const TIME_WAIT_MS = 500;
-/** How long the guest may take to close its half once the application is gone. */
+/** Longer than the pause between two tries to send a last segment: there is no network between us. */
+const TIME_WAIT_MS = 10_000;
+/** How long the guest may take to take the rest and close its half once the application is gone. */
 const ORPHAN_MS = 5000;
 /** RFC 5681 section 3.2. */
 const DUPLICATES_MEAN_LOSS = 3;
@@ -205,18 +205,24 @@ export class TcpConnection implements Sleeper {
     this.host.touch(this);
   }
 
-  /** The application is gone. What was promised is finished, anything else is reset. */
+  /** The application has closed and read all there is: what it wrote is still delivered, as a kernel would. */
+  leave(): void {
+    this.user = null;
+    if (this.current !== 'open' || this.inbox.length > 0) {
+      this.abandon();
+      return;
+    }
+    this.finish();
+    this.orphanUntil = this.host.now() + ORPHAN_MS;
+    this.rearm();
+  }
+
+  /** The application gave up: whatever is not over is reset. */
   abandon(): void {
     this.user = null;
     this.inbox.clear();
     this.ahead.clear();
-    if (this.current === 'closed' || this.current === 'time-wait') return;
-    if (this.current === 'open' && this.finAcked && this.finAt === null) {
-      this.orphanUntil = this.host.now() + ORPHAN_MS;
-      this.rearm();
-      return;
-    }
-    this.abort();
+    if (this.current !== 'closed' && this.current !== 'time-wait') this.abort();
   }
 
   /** RST to the guest; the application is not told. */
@@ -258,11 +264,15 @@ export class TcpConnection implements Sleeper {
         this.receiveInSynSent(s);
         return;
       case 'time-wait':
-        if ((s.flags & FIN) !== 0) this.owe();
+        // Our last acknowledgement was lost: whatever the guest sends again for want of it is acknowledged again.
+        if ((s.flags & FIN) === 0 && s.end === s.start) return;
+        this.orphanUntil = this.host.now() + TIME_WAIT_MS;
+        this.owe();
         return;
       case 'syn-received':
+        // Sent again, because the guest did not hear us yet: so say it again, which changes nothing.
         if ((s.flags & (SYN | ACK)) === SYN && s.seq === ((this.rcvNxt - 1) | 0)) {
-          this.sendSyn();
+          this.emitSyn();
           return;
         }
         break;
@@ -487,10 +497,12 @@ export class TcpConnection implements Sleeper {
       const length = Math.min(this.mss, left, room);
       // A crumb, when more could go in one piece once the guest has room (RFC 9293 section 3.8.6.2.1).
       if (length < this.mss && length < left && underWay > 0) break;
-      this.emit(length === left ? ACK | PSH : ACK, this.nxt, offset, length);
-      this.sent(length);
+      const last = length === left;
+      const fin = last && this.finishing ? FIN : 0;
+      this.emit(last ? ACK | PSH | fin : ACK, this.nxt, offset, length);
+      this.sent(length + fin);
     }
-    const rest = (outbox.length - ((this.nxt - this.base) | 0)) | 0;
+    const rest = outbox.length - ((this.nxt - this.base) | 0);
     if (rest === 0 && this.finishing && !this.finAcked && !host.busy) {
       this.emit(FIN | ACK, this.nxt);
       this.sent(1);
@@ -533,8 +545,15 @@ export class TcpConnection implements Sleeper {
   }
 
   private sendSyn(): void {
-    const answer = this.current === 'syn-received';
     this.handshakeTries++;
+    this.emitSyn();
+    const wait = this.current === 'syn-received' ? this.timeout.ms : dialRetry(this.handshakeTries);
+    this.retransmitAt = this.host.now() + wait;
+    this.rearm();
+  }
+
+  private emitSyn(): void {
+    const answer = this.current === 'syn-received';
     const scaled = !answer || this.receiveScale > 0;
     const space = Math.min(65_535, this.kind.receiveWindow);
     if (answer) this.edge = (this.rcvNxt + space) | 0;
@@ -548,9 +567,6 @@ export class TcpConnection implements Sleeper {
       mss: this.kind.mss,
       scale: scaled ? SCALE : -1,
     });
-    const wait = answer ? this.timeout.ms : dialRetry(this.handshakeTries);
-    this.retransmitAt = this.host.now() + wait;
-    this.rearm();
   }
 
   private emit(flags: number, seq: number, offset = 0, length = 0): void {

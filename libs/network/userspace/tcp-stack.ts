@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import type { Clock } from './clock.js';
 import type { Ipv4Packet } from './ipv4.js';
 import { type Budget } from './receive-buffer.js';
@@ -309,6 +309,14 @@ function portKey(endpoints: Endpoints): number {
   return (endpoints.localPort << 16) | endpoints.remotePort;
 }
 
+/** Random numbers, many at a time: one system call for each would cost more than the rest of a handshake. */
+const randomPool = new Int32Array(1024);
+let randomUsed = randomPool.length;
+
 function initialSequence(): number {
-  return randomBytes(4).readInt32BE(0);
+  if (randomUsed === randomPool.length) {
+    randomFillSync(randomPool);
+    randomUsed = 0;
+  }
+  return randomPool[randomUsed++] ?? 0;
 }

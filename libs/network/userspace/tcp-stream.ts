@@ -7,7 +7,8 @@ const HIGH_WATER_BYTES = 64 * 1024;
 
 /**
  * A connection of the guest as a Node stream. `finish` means that the guest has acknowledged everything. When the guest
- * resets or vanishes, what it sent before can still be read; the error comes after it.
+ * resets or vanishes, what it sent before can still be read; the error comes after it. Destroying it without an error
+ * closes the connection as a kernel would: what was written is delivered; with one, or with data unread, it is reset.
  */
 export class TcpStream extends Duplex implements TcpUser {
   readonly remoteAddress: string;
@@ -116,7 +117,8 @@ export class TcpStream extends Duplex implements TcpUser {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (this.idleTimer !== null) clearTimeout(this.idleTimer);
-    this.connection.abandon();
+    if (error === null && this.readableLength === 0) this.connection.leave();
+    else this.connection.abandon();
     done(error);
   }
 
