@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
@@ -115,7 +116,8 @@ await runMain(async () => {
   cleanup.use(consumeProcessing(by, queues));
   const analyses = cleanup.use(consumeAnalyses(by, queues, lab.machines.length, shutdown));
   every(HEARTBEAT_MS, () => analyses.heartbeat());
-  await Promise.all([analyses.worker.waitUntilReady(), repair()]);
+  if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
+  await repair();
 
   tell({ kind: 'ready' });
   log('info', `ready with ${lab.machines.length} machines`);
