@@ -49,6 +49,12 @@ test('the scheduler’s numbers come from the end: names may lie', () => {
   });
 });
 
+test('the analyzer says how to read the clock', () => {
+  expect(readKernelLine('# clock: + 1795386308.270611 = seconds since 1970')).toEqual({
+    clock: 1795386308.270611,
+  });
+});
+
 test('lost events are counted', () => {
   expect(readKernelLine('CPU:2 [LOST 4711 EVENTS]')).toEqual({ lost: 4711 });
 });

@@ -23,9 +23,13 @@ export interface KernelEvent {
   readonly fields: ReadonlyMap<string, string | null>;
 }
 
-/** An event, the number of events the kernel lost here, or null for anything else. */
-export function readKernelLine(line: string): KernelEvent | { readonly lost: number } | null {
+/** An event, the number of events the kernel lost here, what to add to times (the analyzer's first line), or null. */
+export function readKernelLine(
+  line: string,
+): KernelEvent | { readonly lost: number } | { readonly clock: number } | null {
   if (line.length > MAX_LINE) return null;
+  const clock = /^# clock: \+ (\d{1,12}\.\d{1,9}) = seconds since 1970/.exec(line);
+  if (clock !== null) return { clock: Number(clock[1]) };
   const lost = /^CPU:\d{1,5} \[LOST (\d{1,12}) EVENTS\]/.exec(line);
   if (lost !== null) return { lost: Number(lost[1]) };
   if (line[NAME_WIDTH] !== '-') return null;

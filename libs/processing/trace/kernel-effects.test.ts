@@ -66,7 +66,15 @@ describe('what strace did not see', () => {
   });
 });
 
-test('without a strace log the kernel’s word is all there is', () => {
-  const names = read(null).processes.map(({ name, track }) => [name, track]);
-  expect(names).toContainEqual(['.x y', false]);
+test('without a strace log the kernel’s word is all there is, from the first program on', () => {
+  const trace = read(null);
+  expect(trace.processes.map(({ name }) => name)).toEqual(['sh', 'sh', '.x y', 'sh']);
+  expect(trace.processes[0]).toMatchObject({ commandLine: 'sh /tmp/lab/dropper.sh', track: false });
+});
+
+test('the analyzer’s clock line makes times of day of the kernel’s', () => {
+  const builder = new TraceBuilder();
+  for (const line of ['# clock: + 1700000000.500000 = seconds since 1970', ...kernelLines])
+    builder.pushKernel(line);
+  expect(builder.finish().processes[0]?.firstSeen).toBe(1700000100.5001);
 });

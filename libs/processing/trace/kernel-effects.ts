@@ -52,8 +52,9 @@ export class KernelEffects {
   readonly #executing = new Map<number, string[]>();
   /** The program that the traced run began with; null when there is no strace log to join. */
   readonly #first: { readonly process: TracedProcess; readonly name: string; readonly time: number } | null;
-  /** Added to the trace's clock it gives Unix seconds; null until the run has begun. */
+  /** Added to the trace's clock it gives Unix seconds. */
   #skew: number | null = null;
+  #begun = false;
 
   constructor(table: ProcessTable) {
     this.#table = table;
@@ -69,8 +70,16 @@ export class KernelEffects {
           };
   }
 
+  /** What the analyzer says must be added to times; without it the first program tells. */
+  setClock(skew: number): void {
+    this.#skew ??= skew;
+  }
+
   apply(event: KernelEvent): void {
-    if (this.#skew === null && !this.#begins(event)) return;
+    if (!this.#begun) {
+      if (event.event === 'exec') this.#executing.set(event.pid, argumentVector(event.fields));
+      if (!this.#begins(event)) return;
+    }
     switch (event.event) {
       case 'sched_process_fork':
         this.#forked(event);
@@ -93,14 +102,17 @@ export class KernelEffects {
   #begins(event: KernelEvent): boolean {
     if (event.event !== 'sched_process_exec') return false;
     if (this.#first === null) {
-      this.#skew = 0;
-      const root = this.#table.addEscaped(event.pid, this.#time(event), null);
-      this.#processes.set(event.pid, root);
+      // The tracer is not the sample, and nobody else tells them apart.
+      if (posix.basename(event.fields.get('filename') ?? '') === 'strace') return false;
+      this.#begun = true;
+      this.#processes.set(event.pid, this.#table.addEscaped(event.pid, this.#time(event), null));
       return true;
     }
     const name = posix.basename(event.fields.get('filename') ?? '');
     if (event.pid !== this.#first.process.pid || name !== this.#first.name) return false;
-    this.#skew = this.#first.time - event.time;
+    this.#skew ??= this.#first.time - event.time;
+    this.#begun = true;
+    this.#executing.clear();
     return false;
   }
 

@@ -73,6 +73,7 @@ export class TraceBuilder {
     const event = readKernelLine(line);
     if (event === null) return;
     if ('lost' in event) this.#kernel.lost += event.lost;
+    else if ('clock' in event) this.#kernel.setClock(event.clock);
     else this.#kernel.apply(event);
   }
 

@@ -16,6 +16,9 @@ const MAX_ICMP = 1000;
 /** Bytes of one ICMP payload. */
 const ICMP_BYTES = 1024;
 
+/** Every IPv6 host's own talk: multicast listeners and neighbours (RFC 3810, RFC 4861). */
+const HOUSEKEEPING = new Set([130, 131, 132, 133, 134, 135, 136, 137, 143]);
+
 const DNS_PORTS = new Set([53, 5353, 5355]);
 
 export interface CapturedFlow {
@@ -238,8 +241,9 @@ export class CaptureBuilder {
   }
 
   /** Type, code, checksum, four bytes that depend on the type, data. */
-  #icmpPacket({ src, dst, payload }: IpPacket): void {
+  #icmpPacket({ src, dst, protocol, payload }: IpPacket): void {
     if (payload.length < 8 || this.#icmp.length >= MAX_ICMP) return;
+    if (protocol === 58 && HOUSEKEEPING.has(payload[0] ?? 0)) return;
     const data = Buffer.from(payload.subarray(8, 8 + ICMP_BYTES));
     this.#icmp.push({ src, dst, type: payload[0] ?? 0, data });
   }
