@@ -134,7 +134,7 @@ export function machineryContract(name: string, get: () => MachineryUnderTest): 
 }
 
 /** Resolves when `signal` aborts; fails after ten seconds. */
-async function aborted(signal: AbortSignal): Promise<void> {
+export async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const told = new Promise<void>((resolve) =>
     signal.addEventListener('abort', () => resolve(), { once: true }),

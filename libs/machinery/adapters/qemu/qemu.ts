@@ -121,12 +121,15 @@ export async function qemuMachinery(
   };
 }
 
+/** QEMU's words for a guest that stands still because we wanted it to. */
+const STANDING: ReadonlySet<string> = new Set(['paused', 'prelaunch', 'inmigrate', 'save-vm', 'restore-vm']);
+
 async function askState({ qmp }: QemuProcess): Promise<PowerState> {
   try {
     const answer = await qmp.execute('query-status', {}, AbortSignal.timeout(ANSWER_TIMEOUT_MS));
     const status = (answer as { status?: unknown } | null)?.status;
     if (status === 'running') return 'running';
-    return status === 'paused' || status === 'prelaunch' || status === 'inmigrate' ? 'paused' : 'error';
+    return STANDING.has(String(status)) ? 'paused' : 'error';
   } catch {
     return 'error'; // it runs, and does not answer
   }
