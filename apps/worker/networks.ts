@@ -8,8 +8,8 @@ import { CertificateAuthority } from '#network/fakenet/ca.js';
 import { UserspaceNetwork } from '#network/userspace/network.js';
 import type { GuestNetwork, NetworkTask } from './lab.js';
 
-/** ca.json: certificate and key, both PEM. */
-const authorityPem = z.object({ certificate: z.string(), key: z.string() });
+/** ca.json: all PEM. */
+const authorityPem = z.object({ certificate: z.string(), key: z.string(), leafKey: z.string() });
 
 /** Agents listen here in every guest of the Cuckoo family. */
 const AGENT_PORT = 8000;

@@ -49,9 +49,14 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   await openTo(home.dir, runDir);
   for (const orphan of await reapOrphans(runDir)) log('warn', `ended what a killed worker left: ${orphan}`);
 
-  const networks = cleanup.use(new Networks(runDir, await guestAuthority(home.guests)));
+  const ca = await guestAuthority(home.guests);
+  const networks = cleanup.use(new Networks(runDir, ca));
   const agent = (machine: string) => new AgentClient((by) => networks.dialAgent(machine, by));
-  const template = await prepareGuest(options, { runDir, networks, agent }, signal);
+  const template = await prepareGuest(
+    options,
+    { runDir, networks, agent, caCertificate: ca.certificate },
+    signal,
+  );
   const machines = defaultMachines(await machineCount(options));
   const machinery = cleanup.use(
     await qemuMachinery({ template, machines, runDir, wire: ({ name }) => networks.wire(name) }, signal),
@@ -115,14 +120,18 @@ const HYPERVISOR_WORD: Readonly<Record<PoolState, string>> = {
 /** Builds what is missing: the image, the choice of accelerator, the template. */
 async function prepareGuest(
   { home, settings, onProgress }: LabOptions,
-  parts: { runDir: string; networks: Networks; agent: (machine: string) => AgentClient },
+  parts: {
+    runDir: string;
+    networks: Networks;
+    agent: (machine: string) => AgentClient;
+    caCertificate: string;
+  },
   signal: AbortSignal,
 ) {
   const now = (line: string): void => onProgress(line, false);
-  const ca = await guestAuthority(home.guests);
   const image = await ensureImage({
     folder: home.guests,
-    caCertificate: ca.certificate,
+    caCertificate: parts.caCertificate,
     onProgress: (line) => onProgress(`guest: ${line}`, true),
     signal,
   });
