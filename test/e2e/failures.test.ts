@@ -66,6 +66,20 @@ test('a taken API port is named with the process that holds it', async () => {
   }
 });
 
+test('a disk that is too full to accept a task is said, with the remedy', async () => {
+  await using home = await makeHome('[cuckoo]\nfreespace = 999999999\n');
+  const { code, stderr } = await malkoha(home, 'analyze', noop);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/507 .*free/i);
+});
+
+test('a configuration that is wrong names file, line, key and what is accepted', async () => {
+  await using home = await makeHome('[timeouts]\ndefault = soon\n');
+  const { code, stderr } = await malkoha(home, 'analyze', noop);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/cuckoo\.conf:\d+.*default.*soon/);
+});
+
 test('a second daemon on the same home says which pid has it', async () => {
   await using home = await makeHome();
   const first = start(home, 'up', '--machines', '1');

@@ -29,7 +29,7 @@ export async function makeHome(conf = ''): Promise<Home> {
   await mkdir(join(dir, 'conf'));
   await writeFile(
     join(dir, 'conf', 'cuckoo.conf'),
-    `[api]\nport = ${port}\n[resultserver]\nport = 0\n[timeouts]\ndefault = 60\ncritical = 30\n${conf}`,
+    `[api]\nport = ${port}\n[resultserver]\nport = 0\n${conf}`,
   );
   return {
     dir,
