@@ -1,7 +1,7 @@
 /**
  * A signal that aborts when one of `sources` does, or after `timeoutMs`; disposing of it lets go of them.
- * AbortSignal.any() would do, but in Node 20 a source remembers every signal ever made of it, and ours live as
- * long as the process.
+ * AbortSignal.any() would do, but for Node 20: there a source remembers every signal ever made of it, and ours live
+ * as long as the process; and an AbortSignal.timeout() that only such a signal knows may be collected before it fires.
  */
 export function linkedSignal(
   sources: readonly AbortSignal[],

@@ -6,7 +6,7 @@ import { SandboxError } from '#domain/errors.js';
 import { probeBoot } from '#machinery/adapters/qemu/accelerator.js';
 import { FILES, verifyTemplate, type Template } from '#machinery/adapters/qemu/parts.js';
 import { findQemu } from '#machinery/adapters/qemu/program.js';
-import { defaultMachines, qemuMachinery } from '#machinery/adapters/qemu/qemu.js';
+import { defaultMachines, qemuMachinery, type QemuSetup } from '#machinery/adapters/qemu/qemu.js';
 import { ensureTemplate, type TemplateWanted } from '#machinery/adapters/qemu/template.js';
 import { aborted, machineryContract } from '../contract/machinery.contract.js';
 import { guestLab, type GuestLab } from '../support/guest-lab.js';
@@ -28,7 +28,8 @@ async function pidOf(machine: string): Promise<number> {
 
 function open(template: Template) {
   const setup = { template, machines: defaultMachines(2), runDir: lab.wanted.runDir };
-  return qemuMachinery({ ...setup, wire: ({ name }) => lab.networks.wire(name) }, patience());
+  const warm: QemuSetup['warm'] = ({ name }, by) => lab.agent(name).waitReady(by);
+  return qemuMachinery({ ...setup, warm, wire: ({ name }) => lab.networks.wire(name) }, patience());
 }
 
 /** A file in the guest, when it is there: the agent does not wait for what it executes. */

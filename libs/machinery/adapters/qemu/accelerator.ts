@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { reason, SandboxError } from '#domain/errors.js';
+import { linkedSignal } from '../../linked-signal.js';
 import { untilSettled } from '../../until.js';
 import type { Accelerator } from './argv.js';
 import { unprivileged } from './identity.js';
@@ -112,8 +113,8 @@ export async function probeBoot(
       signal,
     );
     try {
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
-      await untilSettled(qemu.ended, patience).catch(() => undefined);
+      using patience = linkedSignal([signal], PROBE_TIMEOUT_MS);
+      await untilSettled(qemu.ended, patience.signal).catch(() => undefined);
       signal.throwIfAborted();
       if (!qemu.console.text.includes(MARKER)) {
         throw new Error(

@@ -6,6 +6,7 @@ import { dirname, join, resolve as absolute } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SandboxError } from '#domain/errors.js';
+import { linkedSignal } from '../../linked-signal.js';
 import { until, untilSettled } from '../../until.js';
 import { qemuArgs, type GuestHardware, type Purpose } from './argv.js';
 import { setprivArgs, type Identity } from './identity.js';
@@ -126,9 +127,9 @@ async function spawnQemu(start: QemuStart, folder: string, signal: AbortSignal):
     if (pid === undefined) throw new Error(await ended);
     const process = await identify(pid, start.program.path);
     await writeRecord(start.runDir, { ...process, machine: start.machine, folder });
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(GREETING_TIMEOUT_MS)]);
+    using patience = linkedSignal([signal], GREETING_TIMEOUT_MS);
     const qmp = await Promise.race([
-      Qmp.open(qmpStream, patience),
+      Qmp.open(qmpStream, patience.signal),
       ended.then((why) => Promise.reject(new Error(why))),
     ]);
     let condition: QemuProcess['condition'] = 'alive';

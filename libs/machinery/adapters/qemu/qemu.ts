@@ -1,5 +1,6 @@
 import { SandboxError } from '#domain/errors.js';
 import type { Machine, PowerState } from '#domain/machine.js';
+import { linkedSignal } from '../../linked-signal.js';
 import type { Machinery } from '../../machinery.js';
 import { lossWatch } from './loss.js';
 import type { Template } from './parts.js';
@@ -14,6 +15,12 @@ export interface QemuSetup {
   readonly runDir: string;
   /** Wires a machine about to be restored: the unix socket its network card connects to. */
   readonly wire: (machine: Machine) => Promise<string>;
+  /**
+   * Asks a restored guest for something and resolves with its answer. An emulated processor translates code when it
+   * first runs it, once per QEMU: a prepared machine that has answered before it was paused answers its task two to
+   * three times sooner. Not used under KVM, which translates nothing.
+   */
+  readonly warm?: (machine: Machine, signal: AbortSignal) => Promise<unknown>;
 }
 
 /** A command that QEMU answers at once; a QEMU that does not is broken or hostile. */
@@ -41,7 +48,7 @@ export function defaultMachines(count: number): readonly Machine[] {
  * @throws TEMPLATE_FAILED when the template's files are not what was saved
  */
 export async function qemuMachinery(
-  { template, machines, runDir, wire }: QemuSetup,
+  { template, machines, runDir, wire, warm }: QemuSetup,
   signal: AbortSignal,
 ): Promise<Machinery & Required<Pick<Machinery, 'screenshot' | 'dumpMemory'>> & AsyncDisposable> {
   const source = await openTemplate(template, signal);
@@ -61,7 +68,8 @@ export async function qemuMachinery(
     const qemu = running.get(machine.name);
     if (!qemu) return;
     // Even a cancelled caller wants the process gone; only the wait for it can be cut short.
-    await qemu.kill(AbortSignal.any([by, AbortSignal.timeout(KILL_TIMEOUT_MS)]));
+    using patience = linkedSignal([by], KILL_TIMEOUT_MS);
+    await qemu.kill(patience.signal);
     running.delete(machine.name);
   };
 
@@ -81,7 +89,22 @@ export async function qemuMachinery(
     machines,
 
     async prepare(machine, by) {
-      await restore(machine, by);
+      const qemu = await restore(machine, by);
+      if (warm === undefined || template.hardware.accelerator === 'kvm') return;
+      try {
+        await qemu.qmp.execute('cont', {}, by);
+        await untilEnd(qemu, warm(machine, by));
+        await qemu.qmp.execute('stop', {}, by);
+      } catch (cause) {
+        by.throwIfAborted();
+        throw new SandboxError(
+          'MACHINE_START_FAILED',
+          `${machine.name}: the restored guest does not answer`,
+          {
+            cause,
+          },
+        );
+      }
     },
 
     async start(machine, by) {
@@ -90,7 +113,8 @@ export async function qemuMachinery(
       const qemu = prepared?.condition === 'alive' ? prepared : await restore(machine, by);
       try {
         losses.watch(machine.name, qemu);
-        await qemu.qmp.execute('cont', {}, AbortSignal.any([by, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]));
+        using patience = linkedSignal([by], ANSWER_TIMEOUT_MS);
+        await qemu.qmp.execute('cont', {}, patience.signal);
       } catch (cause) {
         by.throwIfAborted();
         throw new SandboxError('MACHINE_START_FAILED', `${machine.name} does not resume`, { cause });
@@ -119,6 +143,11 @@ export async function qemuMachinery(
       await source[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Waits for `work`, unless the guest ends first. */
+async function untilEnd<T>(qemu: QemuProcess, work: Promise<T>): Promise<T> {
+  return await Promise.race([work, qemu.ended.then((why) => Promise.reject(new Error(why)))]);
 }
 
 /** QEMU's words for a guest that stands still because we wanted it to. */

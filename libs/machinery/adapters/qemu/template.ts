@@ -12,6 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reason, SandboxError } from '#domain/errors.js';
+import { linkedSignal } from '../../linked-signal.js';
 import { hardwareArgs, type Accelerator, type GuestHardware, type TemplateForm } from './argv.js';
 import { unprivileged } from './identity.js';
 import { saveState } from './migration.js';
@@ -154,7 +155,8 @@ async function bootAndSave(
   await using memory = await open(path, 'wx+', 0o600);
   if (form === 'mapped') await memory.truncate(plan.hardware.memoryMb << 20);
   if (plan.identity !== null) await memory.chown(plan.identity.uid, plan.identity.gid);
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(BOOT_TIMEOUT_MS)]);
+  using link = linkedSignal([signal], BOOT_TIMEOUT_MS);
+  const patience = link.signal;
   const wire = await wanted.wire(TEMPLATE_GUEST);
   const qemu = await startQemu(
     {
@@ -193,7 +195,8 @@ async function bootAndSave(
 /** Restores a guest and waits until it is as ready as the saved one was. @throws CheckFailed */
 async function check(wanted: TemplateWanted, template: Template, signal: AbortSignal): Promise<void> {
   wanted.onProgress('checking that a guest restored from the template answers');
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
+  using link = linkedSignal([signal], CHECK_TIMEOUT_MS);
+  const patience = link.signal;
   try {
     await using source = await openTemplate(template, patience);
     const wire = await wanted.wire(CHECK_GUEST);
@@ -217,9 +220,10 @@ async function ready(
   signal: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController();
+  using link = linkedSignal([signal, gone.signal], null);
   const death = qemu.ended.then((why) => Promise.reject(new Error(why)));
   try {
-    await Promise.race([wanted.waitReady(machine, AbortSignal.any([signal, gone.signal])), death]);
+    await Promise.race([wanted.waitReady(machine, link.signal), death]);
   } catch (cause) {
     throw new Error(`the guest did not become ready${qemu.console.lastLines()}`, { cause });
   } finally {
