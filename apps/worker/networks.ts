@@ -76,13 +76,29 @@ export class Networks implements AsyncDisposable {
 export async function guestAuthority(dir: string): Promise<CertificateAuthority> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, 'ca.json');
-  const kept = await readFile(path, 'utf8').catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  const kept = await readAuthority(path);
+  if (kept !== null) return kept;
+  const made = await CertificateAuthority.create();
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, JSON.stringify(made.pem), { mode: 0o600 });
+  await rename(draft, path);
+  return (await readAuthority(path)) ?? made; // two first starts at once: both use the one that stayed
+}
+
+/** Null when there is none, or none of this version: another one is made, and with it another guest. */
+async function readAuthority(path: string): Promise<CertificateAuthority | null> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'null';
     throw error;
   });
-  if (kept !== null) return CertificateAuthority.fromPem(authorityPem.parse(JSON.parse(kept)));
-  const made = await CertificateAuthority.create();
-  await writeFile(`${path}.${process.pid}`, JSON.stringify(made.pem), { mode: 0o600 });
-  await rename(`${path}.${process.pid}`, path);
-  return guestAuthority(dir); // two first starts at once: both use the one that stayed
+  const pem = authorityPem.safeParse(safeJson(text));
+  return pem.success ? CertificateAuthority.fromPem(pem.data) : null;
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
