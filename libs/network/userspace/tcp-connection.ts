@@ -68,6 +68,8 @@ const GIVE_UP_MS = 60_000;
 const TIME_WAIT_MS = 10_000;
 /** How long the guest may take to take the rest and close its half once the application is gone. */
 const ORPHAN_MS = 5000;
+/** Below the shortest time between two probes of a guest for our window. */
+const STRAY_MS = 100;
 /** RFC 5681 section 3.2. */
 const DUPLICATES_MEAN_LOSS = 3;
 /** Duplicate acknowledgements per batch; the guest needs three. */
@@ -125,6 +127,7 @@ export class TcpConnection implements Sleeper {
   private acksOwed = 0;
   private duplicateAcksOwed = 0;
   private closedFirst = false;
+  private strayAnsweredAt = -Infinity;
 
   // Deadlines; Infinity = none.
   private retransmitAt = Infinity;
@@ -227,7 +230,7 @@ export class TcpConnection implements Sleeper {
 
   /** RST to the guest; the application is not told. */
   abort(): void {
-    if (this.current !== 'closed' && this.current !== 'syn-sent') this.emit(RST | ACK, this.nxt);
+    if (this.current !== 'closed' && this.current !== 'syn-sent') this.emit(RST | ACK, this.top);
     this.close();
   }
 
@@ -282,7 +285,7 @@ export class TcpConnection implements Sleeper {
     const length = s.end - s.start;
     const after = (s.seq + length + (s.flags & FIN)) | 0;
     if (before(after, this.rcvNxt) || before(this.edge, s.seq)) {
-      if ((s.flags & RST) === 0) this.owe();
+      if ((s.flags & RST) === 0) this.oweStray(length);
       return;
     }
     if ((s.flags & RST) !== 0) {
@@ -366,7 +369,10 @@ export class TcpConnection implements Sleeper {
     if (acked < 0) return true;
     const scaled = s.window << this.sendScale;
     const duplicate = acked === 0 && length === 0 && scaled === this.window && (s.flags & FIN) === 0;
-    if (before(this.windowSeq, s.seq) || (this.windowSeq === s.seq && !before(s.ack, this.windowAck))) {
+    // Also when it is sent again with an old number: else the window would slide with `una` beyond what was allowed.
+    const newer =
+      before(this.windowSeq, s.seq) || (this.windowSeq === s.seq && !before(s.ack, this.windowAck));
+    if (acked > 0 || newer) {
       this.window = scaled;
       this.windowSeq = s.seq;
       this.windowAck = s.ack;
@@ -452,7 +458,8 @@ export class TcpConnection implements Sleeper {
     if (this.ended || this.rcvNxt !== this.finAt) return;
     this.rcvNxt = (this.rcvNxt + 1) | 0;
     this.ended = true;
-    this.closedFirst = this.finishing && this.outbox.length === 0 && this.nxt !== this.base;
+    // Our end left before theirs came: the guest may still miss the acknowledgement of its own.
+    this.closedFirst = this.finishing && before((this.base + this.outbox.length) | 0, this.top);
     this.owe();
     if (this.finAcked) this.settleEnd();
   }
@@ -469,6 +476,14 @@ export class TcpConnection implements Sleeper {
     this.move('time-wait');
     this.orphanUntil = this.host.now() + TIME_WAIT_MS;
     this.rearm();
+  }
+
+  /** Bare acknowledgements out of place are answered now and then only: two ends that did it always would never stop. */
+  private oweStray(length: number): void {
+    const now = this.host.now();
+    if (length === 0 && now < this.strayAnsweredAt + STRAY_MS) return;
+    if (length === 0) this.strayAnsweredAt = now;
+    this.owe();
   }
 
   private owe(): void {
@@ -540,7 +555,8 @@ export class TcpConnection implements Sleeper {
     // One acknowledgement per batch does for everything in order; each gap is told apart, so that the guest may count.
     const count =
       Math.min(MAX_DUPLICATE_ACKS, this.duplicateAcksOwed) || Math.min(1, Math.max(0, this.acksOwed));
-    for (let i = 0; i < count; i++) this.emit(ACK, this.nxt);
+    // From the highest number used: after a time-out `nxt` is back where the guest would take it for old news.
+    for (let i = 0; i < count; i++) this.emit(ACK, this.top);
     this.acksOwed = this.duplicateAcksOwed = 0;
   }
 
@@ -598,7 +614,7 @@ export class TcpConnection implements Sleeper {
   wake(now: number): number {
     if (now >= this.idleUntil()) {
       const error = connectionError('ETIMEDOUT', 'the connection was idle too long');
-      this.emit(RST | ACK, this.nxt);
+      this.emit(RST | ACK, this.top);
       this.fail(error);
     }
     if (now >= this.orphanUntil) {
@@ -633,7 +649,7 @@ export class TcpConnection implements Sleeper {
         break;
     }
     if (now - this.ackedAt > GIVE_UP_MS) {
-      this.emit(RST | ACK, this.nxt);
+      this.emit(RST | ACK, this.top);
       this.fail(connectionError('ETIMEDOUT', 'the guest stopped acknowledging'));
       return;
     }
