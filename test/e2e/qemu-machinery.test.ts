@@ -37,7 +37,8 @@ async function eventually(name: string, path: string): Promise<string> {
   const signal = patience();
   for (;;) {
     try {
-      return (await lab.agent(name).retrieve(path, 100, signal)).toString();
+      const content = (await lab.agent(name).retrieve(path, 100, signal)).toString();
+      if (content !== '') return content; // the shell makes it, then writes it
     } catch (error) {
       if (!(error instanceof SandboxError) || error.code !== 'AGENT_REFUSED') throw error;
     }
