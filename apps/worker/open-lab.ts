@@ -43,6 +43,7 @@ const CLOSE_TIMEOUT_MS = 30_000;
 /** Everything `detonate` needs on this host: the default guest (built when missing), its machines, their networks, the result server. */
 export async function openLab(options: LabOptions, signal: AbortSignal): Promise<OpenLab> {
   const { home, settings, log } = options;
+  mustBeOurs(settings, home.conf);
   await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
   const runDir = home.run;
   await mkdir(runDir, { recursive: true });
@@ -59,7 +60,17 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   );
   const machines = defaultMachines(await machineCount(options));
   const machinery = cleanup.use(
-    await qemuMachinery({ template, machines, runDir, wire: ({ name }) => networks.wire(name) }, signal),
+    await qemuMachinery(
+      {
+        template,
+        machines,
+        runDir,
+        wire: ({ name }) => networks.wire(name),
+        // Answered once, a guest answers the next time without translating its code anew.
+        warm: ({ name }, by) => agent(name).waitReady(by),
+      },
+      signal,
+    ),
   );
   const resultServer = cleanup.use(
     new ResultServer({ limits: { uploadBytes: settings.cuckoo.resultserver.upload_max_size } }),
@@ -105,6 +116,22 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
     agent: (machine) => agent(machine.name),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+/** Machines that would be configured in vain are refused: an operator must not wait for them. @throws CONFIG_INVALID */
+function mustBeOurs({ cuckoo, qemu }: Settings, conf: string): void {
+  if (cuckoo.cuckoo.machinery !== 'qemu') {
+    throw new SandboxError(
+      'CONFIG_INVALID',
+      `${join(conf, 'cuckoo.conf')}: [cuckoo] machinery = ${cuckoo.cuckoo.machinery}: only qemu, with its default guest, is there so far`,
+    );
+  }
+  if (qemu.machines.length > 0) {
+    throw new SandboxError(
+      'CONFIG_INVALID',
+      `${join(conf, 'qemu.conf')}: [qemu] machines names machines of your own, which are not supported yet: write auto or a number`,
+    );
+  }
 }
 
 /** What machines/list shows, in the hypervisor's words that Cuckoo's clients know. */

@@ -3,17 +3,12 @@ import { bool, choice, int, list, matching, mebibytes, text, unused, type Sectio
 /** conf/qemu.conf. `machines` is a number of default guests, or Cuckoo's list of sections that describe your own. */
 export const QEMU_CONF = {
   qemu: {
-    path: matching(
-      '/usr/bin/qemu-system-x86_64',
-      /^\/\S+$/,
-      'an absolute path',
-      'The hypervisor. A {arch} in it is replaced for each machine.',
-    ),
+    path: unused('/usr/bin/qemu-system-x86_64', 'the qemu-system-x86_64 found on PATH is used.'),
     machines: matching(
       'auto',
       /^(\d{1,2}|[A-Za-z][\w.-]*(\s*,\s*[A-Za-z][\w.-]*)*)$/,
       'auto, a number, or names of sections separated by commas',
-      'auto: as many default guests as memory and cores allow, at most 4. A number: that many.\nNames: the machines of your own that the sections [<name>] below describe.',
+      'auto: as many default guests as memory and cores allow, at most 4. A number: that many.\nNames: machines of your own, described by sections [<name>] as in Cuckoo. They are read, but not run yet.',
     ),
     accel: choice(
       'auto',
@@ -21,7 +16,7 @@ export const QEMU_CONF = {
       'auto: KVM if a probe boot under it answers, else TCG (emulation, slower).',
     ),
     memory: mebibytes(512, 'Memory of each default guest.', { min: 192 }),
-    cpus: int(1, 'Processors of each default guest.', { min: 1, max: 16 }),
+    cpus: unused('1', 'more than one processor would let a sample delete files before they are kept.'),
     interface: unused('qemubr', 'the default guest lives in a userspace network, behind no interface.'),
   },
 } as const satisfies Record<string, Section>;

@@ -12,13 +12,11 @@ export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'];
 export type QemuMachineSettings = Values<typeof QEMU_MACHINE> & { readonly name: string };
 
 export interface QemuSettings {
-  readonly path: string;
   readonly accel: 'auto' | 'kvm' | 'tcg';
   /** Default guests: how many, or `auto`; 0 when the file names machines of its own. */
   readonly guests: number | 'auto';
   /** MiB of each default guest. */
   readonly memory: number;
-  readonly cpus: number;
   readonly machines: readonly QemuMachineSettings[];
 }
 
@@ -68,7 +66,7 @@ export function qemuSettings(
   variables?: ReadonlyMap<string, string>,
 ): { settings: QemuSettings; warnings: readonly string[] } {
   const conf = readConf(text, { file, schema: QEMU_CONF, ...(variables && { variables }) });
-  const { path, accel, memory, cpus, machines: wanted } = conf.values.qemu;
+  const { accel, memory, machines: wanted } = conf.values.qemu;
   const named = wanted === 'auto' || /^\d+$/.test(wanted) ? [] : splitList(wanted);
   const warnings = [...conf.warnings];
   const machines = named.map((name) => {
@@ -84,7 +82,7 @@ export function qemuSettings(
     return { ...section.values, name, label: section.values.label || name };
   });
   const guests = named.length > 0 ? 0 : wanted === 'auto' ? 'auto' : Number(wanted);
-  return { settings: { path, accel, guests, memory, cpus, machines }, warnings };
+  return { settings: { accel, guests, memory, machines }, warnings };
 }
 
 async function readIfThere(file: string): Promise<string> {
