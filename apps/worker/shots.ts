@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { deadline } from '#domain/deadline.js';
 
@@ -63,11 +63,13 @@ export function takeScreenshots(
 
 /** sharp reads PNG by itself; PPM it does not. */
 async function toJpeg(picture: Buffer): Promise<Buffer> {
-  return pixels(picture).jpeg({ quality: JPEG_QUALITY }).toBuffer();
+  return (await pixels(picture)).jpeg({ quality: JPEG_QUALITY }).toBuffer();
 }
 
 /** P6: `P6 <width> <height> 255` separated by white space, one white space, then 3 bytes a pixel. */
-function pixels(picture: Buffer): Sharp {
+async function pixels(picture: Buffer): Promise<Sharp> {
+  // Loaded with the first picture: a tenth of the worker's start would be spent on it.
+  const { default: sharp } = await import('sharp');
   const header = /^P6\s+(\d{1,5})\s+(\d{1,5})\s+255\s/.exec(picture.subarray(0, 64).toString('latin1'));
   if (header === null) return sharp(picture);
   const [whole, width = '0', height = '0'] = header;
