@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 
 import { CertificateAuthority } from '#network/fakenet/ca.js';
 import { AGENT_PORT, DEFAULT_ADDRESSES, RESULT_SERVER } from '#network/userspace/addresses.js';
-import { FakeGuest } from '#network/userspace/fake-guest.js';
+import { FakeGuest } from '#network/userspace/guest.fake.js';
 import { UserspaceNetwork } from '#network/userspace/network.js';
 import { machineDescription, percentile } from './support.js';
 

@@ -11,7 +11,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { FakenetRecord } from '#domain/artifacts.js';
 import { decodeMessage, encodeMessage } from '#formats/dns.js';
 import { RESULT_SERVER } from '../userspace/addresses.js';
-import { FakeGuest } from '../userspace/fake-guest.js';
+import { FakeGuest } from '../userspace/guest.fake.js';
 import { UserspaceNetwork } from '../userspace/network.js';
 import type { Recording } from '../userspace/recording.js';
 import { CertificateAuthority } from './ca.js';

@@ -81,8 +81,10 @@ export async function serveFtp(channel: LineChannel, address: string, data: FtpD
         break;
       }
       case 'LIST':
-      case 'NLST':
         await transfer(async (connection) => void connection.end(LISTING));
+        break;
+      case 'NLST':
+        await transfer(async (connection) => void connection.end('readme.txt\r\n'));
         break;
       case 'RETR':
         await transfer(async (connection) => void connection.end(contentFor(argument, '').body));

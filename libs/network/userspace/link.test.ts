@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CertificateAuthority } from '../fakenet/ca.js';
 import { DEFAULT_ADDRESSES, ipToNumber, macToBytes, RESULT_SERVER } from './addresses.js';
 import { checksum, sumWords } from './checksum.js';
-import { FakeGuest } from './fake-guest.js';
+import { FakeGuest } from './guest.fake.js';
 import { MAX_FRAME_BYTES, viewOf } from './framing.js';
 import { UserspaceNetwork } from './network.js';
 import type { Recording } from './recording.js';

@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CertificateAuthority } from '../fakenet/ca.js';
 import { AGENT_PORT, RESULT_SERVER } from './addresses.js';
-import { FakeGuest } from './fake-guest.js';
+import { FakeGuest } from './guest.fake.js';
 import { UserspaceNetwork } from './network.js';
 import type { Recording, TaskNetwork } from './recording.js';
 
