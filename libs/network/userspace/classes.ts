@@ -1,4 +1,4 @@
-import type { ConnectionClass } from './tcp-connection.js';
+import type { ConnectionClass } from './tcp-types.js';
 
 /** What fits an IPv4 packet: a guest whose route to the gateway has a large MTU sends much less often. */
 const JUMBO_MSS = 65_000;

@@ -7,7 +7,7 @@ import { systemClock } from './clock.js';
 import { ETHERNET_BYTES, ETHERTYPE } from './ethernet.js';
 import { FrameReader, FrameWriter } from './framing.js';
 import { IPV4_BYTES, type Ipv4Packet, parseIpv4, PROTOCOL, writeIpv4 } from './ipv4.js';
-import type { ConnectionClass } from './tcp-connection.js';
+import type { ConnectionClass } from './tcp-types.js';
 import { optionBytes, parseSegment, type Segment, TCP_BYTES, writeSegment } from './tcp-segment.js';
 import { TcpStack } from './tcp-stack.js';
 import { buildUdp } from './udp.js';

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.js';
-import type { ConnectionClass, Endpoints } from './tcp-connection.js';
+import type { ConnectionClass, Endpoints } from './tcp-types.js';
 import type { Outgoing, Segment } from './tcp-segment.js';
 import { TcpStack } from './tcp-stack.js';
 

@@ -8,7 +8,8 @@ import { ETHERNET_BYTES, ETHERTYPE, isBroadcast, isMac } from './ethernet.js';
 import { FrameReader, FrameWriter, viewOf } from './framing.js';
 import { answerIcmp } from './icmp.js';
 import { IPV4_BYTES, type Ipv4Packet, parseIpv4, PROTOCOL, writeIpv4 } from './ipv4.js';
-import type { ConnectionClass, Endpoints, TcpConnection } from './tcp-connection.js';
+import type { TcpConnection } from './tcp-connection.js';
+import type { ConnectionClass, Endpoints } from './tcp-types.js';
 import {
   optionBytes,
   type Outgoing,

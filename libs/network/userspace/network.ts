@@ -8,7 +8,8 @@ import { AGENT } from './classes.js';
 import { type Clock, systemClock } from './clock.js';
 import { GuestLink, type LinkCounters } from './link.js';
 import { type Recording, type TaskNetwork, TaskRecording } from './recording.js';
-import { type ConnectionClass, connectionError } from './tcp-connection.js';
+import { connectionError } from './tcp-connection.js';
+import type { ConnectionClass } from './tcp-types.js';
 import type { Admission } from './tcp-stack.js';
 import type { TcpStream } from './tcp-stream.js';
 

@@ -10,7 +10,7 @@ import { FakenetJournal, type JournalLimits } from '../fakenet/journal.js';
 import { NamePool } from '../fakenet/names.js';
 import { ipToNumber } from './addresses.js';
 import { INTERNET, RESULT } from './classes.js';
-import type { ConnectionClass } from './tcp-connection.js';
+import type { ConnectionClass } from './tcp-types.js';
 import type { Admission } from './tcp-stack.js';
 import type { TcpStream } from './tcp-stream.js';
 import type { Datagram } from './udp.js';

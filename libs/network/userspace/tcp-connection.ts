@@ -1,62 +1,9 @@
-import { Reassembly } from './reassembly.js';
-import { type Budget, ReceiveBuffer } from './receive-buffer.js';
 import { RetransmissionTimeout } from './retransmission.js';
 import { SendQueue } from './send-queue.js';
 import { ACK, before, FIN, type Outgoing, PSH, RST, type Segment, SYN } from './tcp-segment.js';
+import { SCALE, TcpReceiver } from './tcp-receiver.js';
+import type { ConnectionClass, Endpoints, TcpHost, TcpState, TcpUser } from './tcp-types.js';
 import type { Sleeper } from './timers.js';
-
-/** What kind of connection it is: how much of the host it may use. */
-export interface ConnectionClass {
-  /** Bytes that may wait for the application; also the window offered. */
-  readonly receiveWindow: number;
-  /** Bytes taken from the application and not yet acknowledged. */
-  readonly sendBuffer: number;
-  /** Payload bytes per segment offered to the guest. */
-  readonly mss: number;
-  /** Ends after so long without a byte of payload either way; Infinity = never. Milliseconds. */
-  readonly idleMs: number;
-  /** Open at once. */
-  readonly max: number;
-}
-
-/** What a connection needs of the stack around it. */
-export interface TcpHost {
-  readonly budget: Budget;
-  /** Cannot the link take more just now? `room()` of every connection that asked is called once it can. */
-  readonly busy: boolean;
-  now(): number;
-  emit(connection: TcpConnection, segment: Outgoing): void;
-  /** Calls `settle()` at the end of this batch of packets. */
-  touch(connection: TcpConnection): void;
-  /** Calls `settle()` when the link is no longer busy. */
-  waitForRoom(connection: TcpConnection): void;
-  arm(connection: TcpConnection, at: number): void;
-  /** The guest completed a handshake it began. */
-  accepted(connection: TcpConnection): void;
-  /** Moved to or from a state that counts differently. */
-  changed(connection: TcpConnection): void;
-}
-
-/** The application's side. */
-export interface TcpUser {
-  /** Bytes handed over and not read yet. */
-  readonly unread: number;
-  onOpened(): void;
-  /** There may be bytes, or the end, to take. */
-  onReadable(): void;
-  /** There may be room to send, or the end was acknowledged. */
-  onWritable(): void;
-  onFailed(error: Error): void;
-}
-
-export type TcpState = 'syn-sent' | 'syn-received' | 'open' | 'time-wait' | 'closed';
-
-export interface Endpoints {
-  readonly localIp: number;
-  readonly localPort: number;
-  readonly remoteIp: number;
-  readonly remotePort: number;
-}
 
 /** A guest that was just resumed answers within milliseconds: ask often at first. */
 const DIAL_RETRY_MS = 20;
@@ -76,8 +23,6 @@ const DUPLICATES_MEAN_LOSS = 3;
 const MAX_DUPLICATE_ACKS = 16;
 /** RFC 9293 section 3.7.1. */
 const DEFAULT_MSS = 536;
-/** Our window scale: 65535 << 7 is more than any class offers. */
-const SCALE = 7;
 /** Above this a congestion window says nothing any more. */
 const FULL_SPEED = 4 * 1024 * 1024;
 
@@ -90,15 +35,10 @@ export class TcpConnection implements Sleeper {
   queuedAt = Infinity;
   user: TcpUser | null = null;
   dirty = false;
-  readonly inbox: ReceiveBuffer;
-  /** The guest has sent everything, and all of it is in the inbox or read. */
-  ended = false;
-  bytesReceived = 0;
-  bytesSent = 0;
+  readonly receiver: TcpReceiver;
 
   private current: TcpState = 'closed';
   private readonly outbox = new SendQueue();
-  private readonly ahead: Reassembly;
   private readonly timeout = new RetransmissionTimeout();
 
   // Sending: [una, nxt) is under way, `top` the highest ever sent, `base` where the outbox begins.
@@ -119,11 +59,6 @@ export class TcpConnection implements Sleeper {
   private timedEnd: number | null = null;
   private timedAt = 0;
 
-  // Receiving: everything before rcvNxt has arrived, nothing from `edge` on was allowed.
-  private rcvNxt = 0;
-  private edge = 0;
-  private receiveScale = 0;
-  private finAt: number | null = null;
   private acksOwed = 0;
   private duplicateAcksOwed = 0;
   private closedFirst = false;
@@ -143,8 +78,7 @@ export class TcpConnection implements Sleeper {
     readonly kind: ConnectionClass,
     initialSequence: number,
   ) {
-    this.inbox = new ReceiveBuffer(host.budget);
-    this.ahead = new Reassembly(host.budget);
+    this.receiver = new TcpReceiver(kind, host.budget);
     this.una = this.nxt = this.top = initialSequence | 0;
     this.base = (this.una + 1) | 0;
     this.progressAt = this.ackedAt = host.now();
@@ -199,11 +133,7 @@ export class TcpConnection implements Sleeper {
 
   /** The application has read: is the window now so much wider that the guest should know? */
   consumed(): void {
-    if (this.current !== 'open' || this.ended) return;
-    const known = (this.edge - this.rcvNxt) | 0;
-    const gain = this.freeSpace() - known;
-    const { mss, receiveWindow } = this.kind;
-    if (gain < (known < mss ? Math.min(receiveWindow / 2, mss) : Math.max(receiveWindow / 4, mss))) return;
+    if (this.current !== 'open' || !this.receiver.hasNews(this.unread)) return;
     this.acksOwed++;
     this.host.touch(this);
   }
@@ -211,7 +141,7 @@ export class TcpConnection implements Sleeper {
   /** The application has closed and read all there is: what it wrote is still delivered, as a kernel would. */
   leave(): void {
     this.user = null;
-    if (this.current !== 'open' || this.inbox.length > 0) {
+    if (this.current !== 'open' || this.receiver.inbox.length > 0) {
       this.abandon();
       return;
     }
@@ -223,8 +153,7 @@ export class TcpConnection implements Sleeper {
   /** The application gave up: whatever is not over is reset. */
   abandon(): void {
     this.user = null;
-    this.inbox.clear();
-    this.ahead.clear();
+    this.receiver.clear();
     if (this.current !== 'closed' && this.current !== 'time-wait') this.abort();
   }
 
@@ -239,15 +168,14 @@ export class TcpConnection implements Sleeper {
     const { user } = this;
     // What the guest managed to send stays readable; the user clears it when done.
     this.move('closed');
-    this.ahead.clear();
+    this.receiver.forgetAhead();
     this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
     user?.onFailed(error);
   }
 
   private close(): void {
     this.move('closed');
-    this.inbox.clear();
-    this.ahead.clear();
+    this.receiver.clear();
     this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
   }
 
@@ -274,7 +202,7 @@ export class TcpConnection implements Sleeper {
         return;
       case 'syn-received':
         // Sent again, because the guest did not hear us yet: so say it again, which changes nothing.
-        if ((s.flags & (SYN | ACK)) === SYN && s.seq === ((this.rcvNxt - 1) | 0)) {
+        if ((s.flags & (SYN | ACK)) === SYN && s.seq === ((this.receiver.next - 1) | 0)) {
           this.emitSyn();
           return;
         }
@@ -283,14 +211,14 @@ export class TcpConnection implements Sleeper {
         break;
     }
     const length = s.end - s.start;
-    const after = (s.seq + length + (s.flags & FIN)) | 0;
-    if (before(after, this.rcvNxt) || before(this.edge, s.seq)) {
+    if (this.receiver.isOutside(s)) {
       if ((s.flags & RST) === 0) this.oweStray(length);
       return;
     }
     if ((s.flags & RST) !== 0) {
       // RFC 5961 section 3.2: only the exact number resets; a real peer answers our challenge with it.
-      if (s.seq === this.rcvNxt) this.fail(connectionError('ECONNRESET', 'the guest reset the connection'));
+      if (s.seq === this.receiver.next)
+        this.fail(connectionError('ECONNRESET', 'the guest reset the connection'));
       else this.owe();
       return;
     }
@@ -302,8 +230,7 @@ export class TcpConnection implements Sleeper {
     if (this.current === 'syn-received' && !this.completeHandshake(s)) return;
     if (!this.takeAck(s, length)) return;
     if (length > 0) this.takeData(s);
-    if ((s.flags & FIN) !== 0) this.finAt ??= (s.seq + length) | 0;
-    this.takeFin(s);
+    if (this.current === 'open') this.takeFin(s);
   }
 
   private receiveInSynSent(s: Segment): void {
@@ -330,11 +257,9 @@ export class TcpConnection implements Sleeper {
   }
 
   private takeSyn(s: Segment): void {
-    this.rcvNxt = (s.seq + 1) | 0;
-    this.edge = this.rcvNxt;
+    this.receiver.start(s);
     this.mss = Math.max(64, Math.min(s.mss || DEFAULT_MSS, this.kind.mss));
     this.sendScale = Math.max(0, s.scale);
-    this.receiveScale = s.scale < 0 ? 0 : SCALE;
   }
 
   private completeHandshake(s: Segment): boolean {
@@ -422,42 +347,27 @@ export class TcpConnection implements Sleeper {
 
   private takeData(s: Segment): void {
     this.owe();
-    if (this.finAt !== null && !before(s.seq, this.finAt)) return;
     if (this.user === null) {
       // Nobody will ever read it (RFC 9293 section 3.6.1): say so.
       this.abort();
       return;
     }
-    if (this.host.budget.used > this.host.budget.limit) return;
-    const start = s.start + Math.max(0, (this.rcvNxt - s.seq) | 0);
-    const end = Math.min(s.end, s.start + ((this.edge - s.seq) | 0));
-    if (start >= end) return;
-    if (before(this.rcvNxt, s.seq)) {
-      this.ahead.insert(s.seq, s.bytes, start, end);
-      this.acksOwed--;
-      this.duplicateAcksOwed++;
-      return;
+    switch (this.receiver.take(s)) {
+      case 'in order':
+        this.progressAt = this.host.now();
+        return;
+      case 'ahead of a gap':
+        this.acksOwed--;
+        this.duplicateAcksOwed++;
+        return;
+      case 'nothing':
+        return;
     }
-    this.append(s.bytes, start, end);
-    if (this.ahead.length === 0) return;
-    for (let piece = this.ahead.next(this.rcvNxt); piece !== null; piece = this.ahead.next(this.rcvNxt)) {
-      this.append(piece, 0, piece.length);
-    }
-  }
-
-  private append(bytes: Buffer, start: number, end: number): void {
-    this.inbox.append(bytes, start, end);
-    this.rcvNxt = (this.rcvNxt + end - start) | 0;
-    this.bytesReceived += end - start;
-    this.progressAt = this.host.now();
   }
 
   private takeFin(s: Segment): void {
-    if (this.finAt === null || this.current === 'closed') return;
     if ((s.flags & FIN) !== 0) this.owe();
-    if (this.ended || this.rcvNxt !== this.finAt) return;
-    this.rcvNxt = (this.rcvNxt + 1) | 0;
-    this.ended = true;
+    if (!this.receiver.takeFin(s)) return;
     // Our end left before theirs came: the guest may still miss the acknowledgement of its own.
     this.closedFirst = this.finishing && before((this.base + this.outbox.length) | 0, this.top);
     this.owe();
@@ -466,7 +376,7 @@ export class TcpConnection implements Sleeper {
 
   /** Both halves are done: wait for stray segments if the guest may still miss our last ACK. */
   private settleEnd(): void {
-    if (!this.ended || !this.finAcked || this.current !== 'open') return;
+    if (!this.receiver.ended || !this.finAcked || this.current !== 'open') return;
     this.sendAcks();
     this.retransmitAt = this.probeAt = this.orphanUntil = Infinity;
     if (!this.closedFirst) {
@@ -495,7 +405,7 @@ export class TcpConnection implements Sleeper {
 
   /** Hands over what arrived, then sends what may be sent. Called once per batch of packets, however many came. */
   settle(): void {
-    if (this.inbox.length > 0 || this.ended) this.user?.onReadable();
+    if (this.receiver.inbox.length > 0 || this.receiver.ended) this.user?.onReadable();
     if (this.current === 'open') this.sendData();
     this.sendAcks();
     this.rearm();
@@ -570,14 +480,12 @@ export class TcpConnection implements Sleeper {
 
   private emitSyn(): void {
     const answer = this.current === 'syn-received';
-    const scaled = !answer || this.receiveScale > 0;
-    const space = Math.min(65_535, this.kind.receiveWindow);
-    if (answer) this.edge = (this.rcvNxt + space) | 0;
+    const scaled = !answer || this.receiver.scales;
     this.host.emit(this, {
       flags: answer ? SYN | ACK : SYN,
       seq: (this.base - 1) | 0,
-      ack: answer ? this.rcvNxt : 0,
-      window: space,
+      ack: answer ? this.receiver.next : 0,
+      window: answer ? this.receiver.firstWindow() : Math.min(65_535, this.kind.receiveWindow),
       length: 0,
       offset: 0,
       mss: this.kind.mss,
@@ -586,27 +494,14 @@ export class TcpConnection implements Sleeper {
   }
 
   private emit(flags: number, seq: number, offset = 0, length = 0): void {
-    this.bytesSent += length;
-    const window = this.nextWindow();
+    const window = this.receiver.window(this.unread);
     if ((flags & RST) === 0) this.acksOwed = 0;
-    this.host.emit(this, { flags, seq, ack: (flags & ACK) === 0 ? 0 : this.rcvNxt, window, length, offset });
+    const ack = (flags & ACK) === 0 ? 0 : this.receiver.next;
+    this.host.emit(this, { flags, seq, ack, window, length, offset });
   }
 
-  /** The window to tell, moving the edge: never back, and not by crumbs (RFC 9293 section 3.8.6.2.2). */
-  private nextWindow(): number {
-    const known = (this.edge - this.rcvNxt) | 0;
-    const free = this.freeSpace();
-    const worthIt = free - known >= Math.min(this.kind.receiveWindow / 2, this.kind.mss);
-    const offered = Math.min(worthIt ? Math.max(free, known) : known, 65_535 << this.receiveScale);
-    const window = offered >> this.receiveScale;
-    const edge = (this.rcvNxt + (window << this.receiveScale)) | 0;
-    if (before(this.edge, edge)) this.edge = edge;
-    return window;
-  }
-
-  private freeSpace(): number {
-    const held = this.inbox.length + this.ahead.length + (this.user?.unread ?? 0);
-    return Math.max(0, this.kind.receiveWindow - held);
+  private get unread(): number {
+    return this.user?.unread ?? 0;
   }
 
   // ---- Time

@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import { ipToText } from './addresses.js';
-import type { TcpConnection, TcpUser } from './tcp-connection.js';
+import type { TcpConnection } from './tcp-connection.js';
+import type { TcpUser } from './tcp-types.js';
 
 /** Node's own buffer on top of the connection's: one burst of segments. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -41,7 +42,7 @@ export class TcpStream extends Duplex implements TcpUser {
 
   /** Bytes received from the guest, in order. */
   get bytesRead(): number {
-    return this.connection.bytesReceived;
+    return this.connection.receiver.bytes;
   }
 
   get unread(): number {
@@ -55,11 +56,12 @@ export class TcpStream extends Duplex implements TcpUser {
   onReadable(): void {
     this.idleTimer?.refresh();
     while (this.wanting) {
-      const bytes = this.connection.inbox.take();
+      const bytes = this.connection.receiver.inbox.take();
       if (bytes === null) break;
       this.wanting = this.push(bytes);
     }
-    if (this.connection.inbox.length > 0 || !this.connection.ended || this.endDelivered) return;
+    if (this.connection.receiver.inbox.length > 0 || !this.connection.receiver.ended || this.endDelivered)
+      return;
     this.endDelivered = true;
     this.push(null);
   }
@@ -152,7 +154,7 @@ export class TcpStream extends Duplex implements TcpUser {
 
   private meetFate(): void {
     if (this.fate === null || this.destroyed) return;
-    if (this.connection.inbox.length > 0 || this.readableLength > 0) {
+    if (this.connection.receiver.inbox.length > 0 || this.readableLength > 0) {
       this.onReadable();
       return;
     }
