@@ -87,14 +87,19 @@ export class AnalysisFolder {
     const capture = hasPcap
       ? await readCapture(chunksOf(pcap, this.signal, MAX_CAPTURE_BYTES), this.signal)
       : null;
-    const { records, skipped } = await readFakenet(
+    const { records, skipped, omitted } = await readFakenet(
       linesOf(chunksOf(recorded, this.signal, MAX_FAKENET_BYTES)),
     );
     // A broken trace costs the names of processes, not the network section; behaviour says that it broke.
     const trace = await this.trace().catch(() => null);
     this.signal.throwIfAborted();
     const facts = networkFacts(capture, records, trace);
-    const notes = skipped === 0 ? [] : [`${skipped} lines of the fake internet’s record could not be read.`];
+    const notes = [
+      ...(skipped === 0 ? [] : [`${skipped} lines of the fake internet’s record could not be read.`]),
+      ...(omitted === 0
+        ? []
+        : [`${omitted} more requests were answered by the fake internet and not recorded.`]),
+    ];
     return { ...facts, notes: [...facts.notes, ...notes] };
   }
 }

@@ -105,6 +105,7 @@ async function dropperFolder(): Promise<void> {
         kind: 'tcp', time: 1795384374, src: { ip: '203.0.113.5', port: 50_001 }, dst: { ip: '203.0.113.9', port: 6667 },
         service: 'irc', host: 'tls.example', data: Buffer.from('NICK bot\r\nJOIN #x\r\n').toString('base64'), bytes: 19,
       },
+      { kind: 'omitted', time: 1795384375, count: 7 },
     ]) + '{"kind":"dns","ti',
   ); // prettier-ignore
 }
@@ -140,6 +141,7 @@ describe('a whole analysis', () => {
       phases: { restore: 62, run: 1400 },
       notes: [
         '1 lines of the fake internet’s record could not be read.',
+        '7 more requests were answered by the fake internet and not recorded.',
         '1 uploaded files are listed but not stored.',
       ],
     });
