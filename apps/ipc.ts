@@ -27,10 +27,15 @@ export function shutdownSignal(): AbortSignal {
   else process.on('SIGINT', () => {});
   process.once('SIGTERM', end('asked to end'));
   process.once('disconnect', end('the supervisor is gone'));
+  // A terminal that closes tells the whole group; the supervisor passes on what it makes of it.
+  if (process.send !== undefined) process.on('SIGHUP', () => {});
   controller.signal.addEventListener('abort', () => {
     // Whatever hangs (a Redis that is gone, a disk), an end that was asked for comes.
     setTimeout(() => process.exit(1), LONGEST_END_MS).unref();
   });
+  // Killed while this process was still loading: nobody was listening for `disconnect` yet.
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-boolean-literal-compare -- undefined without a supervisor
+  if (process.connected === false) end('the supervisor is gone')();
   return controller.signal;
 }
 

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { machineDescription, percentile } from './support.js';
 
@@ -16,7 +17,7 @@ const { values } = parseArgs({
 });
 const count = Number(values.n);
 const guests = values.guests ?? join(process.env['MALKOHA_HOME'] ?? join(homedir(), '.malkoha'), 'guests');
-const root = new URL('../../', import.meta.url).pathname;
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const sample = new Blob(['#!/bin/sh\nexit 0\n']);
 
 interface Seen {

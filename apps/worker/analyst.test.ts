@@ -150,7 +150,7 @@ describe('a failure of the infrastructure', () => {
     expect(await analyze(task, by, never)).toMatchObject({ kind: 'again' });
     expect(await analyze(task, by, never)).toEqual({ kind: 'done' });
     expect(await tasks.status(task.id)).toBe('failed_analysis');
-    expect((await tasks.find(task.id))?.errors.at(-1)).toBe('disk full [CAPTURE_FAILED]');
+    expect((await tasks.find(task.id))?.errors.at(-1)).toMatch(/^disk full \[CAPTURE_FAILED\] \w/);
   });
 
   test('that cannot get better ends it at once', async () => {
@@ -199,4 +199,26 @@ test('a task that was taken from this worker is left alone', async () => {
   };
   expect(await analyze(task, by, { ...never, taken: taken.signal })).toEqual({ kind: 'not ours' });
   expect(await tasks.status(task.id)).toBe('running');
+});
+
+test('a run that was taken away does not write over the one that took its place', async () => {
+  const task = await submit();
+  const late = agentThat(async () => {
+    await tasks.move(task.id, 'running', 'pending');
+    await tasks.claim(task.id, 'host/2/2');
+    return done();
+  });
+  expect(await analyze(task, await analyst(late), never)).toEqual({ kind: 'not ours' });
+  await expect(readFile(join(home.analyses, String(task.id), 'task.json'))).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
+  expect(await tasks.status(task.id)).toBe('running');
+});
+
+test('a full disk is the operator’s to mend, not a defect', async () => {
+  const task = await submit();
+  const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  await analyze(task, await analyst(agentThat(done), { openResults: () => Promise.reject(full) }), never);
+  expect((await tasks.find(task.id))?.errors.at(-1)).toContain('no space left');
+  expect(await tasks.status(task.id)).toBe('pending');
 });

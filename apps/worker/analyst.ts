@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Phases, Outcome } from '#domain/artifacts.js';
-import { reason, SandboxError } from '#domain/errors.js';
+import { ERRORS, type ErrorCode, reason, SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import type { Task } from '#domain/task.js';
 import type { CuckooSettings } from '#config/settings.js';
@@ -36,7 +36,7 @@ export interface Analyst {
   onPhase(task: number, phase: string, ms: number, machine: string | undefined): void;
   onStatus(task: number): void;
   /** The task is ours from now on. */
-  onClaim?(): void;
+  onClaim?(claim: Claim): void;
 }
 
 export interface Ends {
@@ -61,7 +61,7 @@ export async function analyze(task: Task, by: Analyst, ends: Ends): Promise<Verd
     machine = on;
     held.claim = await by.tasks.claim(task.id, by.worker);
     if (held.claim === null) return false;
-    by.onClaim?.();
+    by.onClaim?.(held.claim);
     await makeAnalysis(by.home, task);
     await by.tasks.putGuest(task.id, {
       name: on.name,
@@ -121,6 +121,8 @@ interface Finished {
 
 async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Finished): Promise<Verdict> {
   const { outcome, guest } = run;
+  // A run that was taken away must not write over the one that took its place.
+  if (!(await by.tasks.holds(task.id, claim.epoch))) return { kind: 'not ours' };
   const completed = {
     ...claim.task,
     status: 'completed' as const,
@@ -160,10 +162,11 @@ async function fail(task: Task, by: Analyst, { error, claim, dir, phases, ends }
     by.onStatus(task.id);
     return { kind: 'handed back' };
   }
-  const code = error instanceof SandboxError ? error.code : 'INTERNAL';
+  if (!(await by.tasks.holds(task.id, claim.epoch))) return { kind: 'not ours' };
+  const code = codeOf(error);
   by.log('error', why, { task: task.id, code, stage: 'analysis' });
   await by.tasks.guestStatus(task.id, 'failed');
-  if (error instanceof SandboxError && error.retry && claim.attempt < MAX_ATTEMPTS) {
+  if (ERRORS[code].retry && claim.attempt < MAX_ATTEMPTS) {
     await by.tasks.addError(task.id, code, `attempt ${claim.attempt} of ${MAX_ATTEMPTS}: ${why}`);
     await by.tasks.move(task.id, 'running', 'pending', { epoch: claim.epoch });
     by.onStatus(task.id);
@@ -186,7 +189,7 @@ async function keepOutcome(
   );
 }
 
-async function end(task: Task, by: Analyst, claim: Claim, code: string, why: string): Promise<Verdict> {
+async function end(task: Task, by: Analyst, claim: Claim, code: ErrorCode, why: string): Promise<Verdict> {
   await by.tasks.addError(task.id, code, sentence(code, why));
   const moved = await by.tasks.move(task.id, 'running', 'failed_analysis', { epoch: claim.epoch });
   by.onStatus(task.id);
@@ -194,15 +197,22 @@ async function end(task: Task, by: Analyst, claim: Claim, code: string, why: str
 }
 
 /** A task that no machine of ours can ever serve: it never ran. */
-async function endPending(task: Task, by: Analyst, code: string, why: string): Promise<Verdict> {
+async function endPending(task: Task, by: Analyst, code: ErrorCode, why: string): Promise<Verdict> {
   await by.tasks.addError(task.id, code, sentence(code, why));
   const moved = await by.tasks.move(task.id, 'pending', 'failed_analysis');
   by.onStatus(task.id);
   return { kind: moved ? 'done' : 'not ours' };
 }
 
-function sentence(code: string, why: string): string {
-  return `${why} [${code}]`;
+/** A full disk can be met anywhere; it is the operator's to mend, not a defect. */
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof SandboxError) return error.code;
+  return (error as NodeJS.ErrnoException).code === 'ENOSPC' ? 'NO_DISK_SPACE' : 'INTERNAL';
+}
+
+/** What a client and a person read: what happened, its code, and what to do. */
+function sentence(code: ErrorCode, why: string): string {
+  return `${why} [${code}] ${ERRORS[code].help}`;
 }
 
 /** Opens the task's log at its first line: before the task is ours its folder may be another worker's. */

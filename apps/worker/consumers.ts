@@ -7,6 +7,7 @@ import { DEFAULT_LANE } from '#queue/lanes.js';
 import { analysisQueue, openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
 import { analysisDir } from '#storage/analyses.js';
 import { analyze, type Analyst } from './analyst.js';
+import type { Claim } from '#storage/task-details.js';
 import type { ExamineJob, ExamineResult } from './examine.thread.js';
 
 /** A report that takes longer than this is taken for hung: its thread is ended and the job tried again. */
@@ -44,23 +45,23 @@ export function consumeAnalyses(
   concurrency: number,
   shutdown: AbortSignal,
 ): Analyses {
-  const runs = new Map<number, AbortController>();
+  const runs = new Map<string, { readonly claim: Claim; readonly taken: AbortController }>();
   const consume = async ({ data: { taskId } }: { data: TaskJob }): Promise<void> => {
     const known = await by.tasks.find(taskId);
     // Redis delivers at least once, SQL decides: a task that is not pending is somebody's, or has ended.
     if (known?.task.status !== 'pending' || shutdown.aborted) return;
     const taken = new AbortController();
-    const claimed = (): void => void runs.set(taskId, taken);
+    let key = '';
+    const onClaim = (claim: Claim): void => {
+      key = `${taskId}/${claim.epoch}`;
+      runs.set(key, { claim, taken });
+    };
     try {
-      const verdict = await analyze(
-        known.task,
-        { ...by, onClaim: claimed },
-        { shutdown, taken: taken.signal },
-      );
+      const verdict = await analyze(known.task, { ...by, onClaim }, { shutdown, taken: taken.signal });
       if (verdict.kind === 'again') throw new Error(verdict.why); // BullMQ tries again after a pause
       if (verdict.kind === 'done') await passOn(taskId, by, queues);
     } finally {
-      runs.delete(taskId);
+      runs.delete(key);
     }
   };
   const worker = openWorker(analysisQueue(DEFAULT_LANE), queues.redis, consume, { ...LOCK, concurrency });
@@ -68,11 +69,15 @@ export function consumeAnalyses(
   return {
     worker,
     heartbeat: async () => {
-      const before = [...runs.keys()];
-      const ours = await by.tasks.heartbeat(by.worker);
-      for (const id of before) {
-        if (!ours.has(id))
-          runs.get(id)?.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
+      const before = [...runs.values()];
+      const ours = await by.tasks.heartbeat(
+        by.worker,
+        before.map(({ claim }) => claim.task.id),
+      );
+      for (const { claim, taken } of before) {
+        const { id } = claim.task;
+        if (ours.get(id) === claim.epoch) continue;
+        taken.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
       }
     },
     [Symbol.asyncDispose]: () => close(worker),

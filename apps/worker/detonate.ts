@@ -137,7 +137,14 @@ function guestRun(lease: MachineLease, startedOn: Date): GuestRun {
 
 async function startWithin(seconds: number, lease: MachineLease, signal: AbortSignal): Promise<void> {
   using limit = deadline(seconds * 1000, signal);
-  await lease.start(limit.signal);
+  try {
+    await lease.start(limit.signal);
+  } catch (cause) {
+    if (signal.aborted || !limit.signal.aborted) throw cause;
+    const late = `${lease.machine.name} did not run within ${seconds} s ([timeouts] vm_state in cuckoo.conf)`;
+    lease.suspect(late);
+    throw new SandboxError('MACHINE_START_FAILED', late, { cause });
+  }
 }
 
 /** Route of the task: its option, else the fake internet. */

@@ -100,6 +100,7 @@ await runMain(async () => {
 
   const repair = async (): Promise<void> => {
     try {
+      await analyses.heartbeat(); // what a pause of this process made silent is not dead
       const repaired = await reconcile(tasks, queues, workerIsGone, shutdown);
       if (Object.values(repaired).some((ids: readonly number[]) => ids.length > 0))
         log('warn', 'repaired what a crash left', { ...repaired });

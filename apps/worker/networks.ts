@@ -68,6 +68,7 @@ export class Networks implements AsyncDisposable {
     if (known !== undefined) return known;
     const made = UserspaceNetwork.listen({ socketPath: join(this.dir, `${machine}.net`), ca: this.ca });
     this.#open.set(machine, made);
+    made.catch(() => this.#open.delete(machine)); // the next test of the machine tries again
     return made;
   }
 }

@@ -81,6 +81,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   const pool = new MachinePool([machinery], {
     startLimit: Math.max(1, Math.floor(availableParallelism() / 2)),
     onChange: (machine, state, why) => {
+      if (state === 'quarantined') options.onProgress(`${machine.name} does not work: ${why ?? ''}`, true);
       if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
       onMachine(machine.name, {
         status: HYPERVISOR_WORD[state],

@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.js';
 import type { Task } from './task.js';
 
 /** Names inside storage/analyses/<id>/. Clients meet them as archive members: they are a contract. */
@@ -58,7 +59,7 @@ export type Phases = Readonly<Record<string, number>>;
 export type Outcome =
   | { readonly status: 'completed' }
   | { readonly status: 'timed_out' }
-  | { readonly status: 'failed'; readonly code: string; readonly reason: string };
+  | { readonly status: 'failed'; readonly code: ErrorCode; readonly reason: string };
 
 export interface GuestRun {
   readonly name: string;

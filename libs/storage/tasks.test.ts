@@ -115,8 +115,9 @@ test('a worker that lost its task cannot end the run of the next one', async () 
   expect(await tasks.move(id, 'running', 'pending')).toBe(true);
   const second = await tasks.claim(id, 'w2');
   expect(await tasks.move(id, 'running', 'completed', { epoch: first?.epoch ?? 0 })).toBe(false);
-  expect([...(await tasks.heartbeat('w1'))]).toEqual([]);
-  expect([...(await tasks.heartbeat('w2'))]).toEqual([id]);
+  expect([...(await tasks.heartbeat('w1', [id]))]).toEqual([]);
+  expect([...(await tasks.heartbeat('w2', [id])).keys()]).toEqual([id]);
+  expect([...(await tasks.heartbeat('w2', []))]).toEqual([]); // what it does not hold it does not keep alive
   expect(await tasks.move(id, 'running', 'completed', { epoch: second?.epoch ?? 0, route: 'inetsim' })).toBe(
     true,
   );

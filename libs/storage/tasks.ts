@@ -171,12 +171,22 @@ export class Tasks {
     );
   }
 
-  /** Says that the worker lives. Returns the tasks that are still its own: one that is missing was taken away. */
-  async heartbeat(worker: string): Promise<ReadonlySet<number>> {
-    const mine = { status: 'running' as const, worker };
+  /**
+   * Says that the worker lives and still runs `held`. Returns the epochs of those that are still its own: one that is
+   * missing, or has another epoch, was taken away. A running row of this worker that is not held goes silent, and the
+   * reconciler takes it: its run ended without being able to say so.
+   */
+  async heartbeat(worker: string, held: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    if (held.length === 0) return new Map();
+    const mine = { status: 'running' as const, worker, id: In([...held]) };
     await write(this.db, (db) => db.update(TaskRow, mine, { heartbeatOn: new Date() }));
-    const rows = await this.db.manager.find(TaskRow, { select: { id: true }, where: mine });
-    return new Set(rows.map((row) => row.id));
+    const rows = await this.db.manager.find(TaskRow, { select: { id: true, epoch: true }, where: mine });
+    return new Map(rows.map((row) => [row.id, row.epoch]));
+  }
+
+  /** Is this run still the task's? */
+  async holds(id: number, epoch: number): Promise<boolean> {
+    return this.db.manager.existsBy(TaskRow, { id, epoch, status: 'running' });
   }
 
   /** Tasks of one status by id, after `afterId`: how the reconciler walks them. */

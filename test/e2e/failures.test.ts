@@ -184,7 +184,7 @@ describe('what a sample can do to its guest', () => {
     expect(code).toBe(1);
     expect(result.parse(JSON.parse(stdout))).toMatchObject({
       status: 'failed_analysis',
-      error: expect.stringMatching(/\[[A-Z_]+\]$/),
+      error: expect.stringMatching(/\[[A-Z_]+\] /),
     });
   });
 });

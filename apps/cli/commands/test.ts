@@ -95,12 +95,12 @@ async function jest(project: string, extra: readonly string[]): Promise<Count> {
   }
 }
 
-/** Runs in the project's folder with our stdout for its output (jest's own JSON goes to a file). */
+/** Runs in the project's folder; what it prints goes to stderr, so that stdout has the counts. */
 function execute(program: string, args: readonly string[], env: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: projectRoot(),
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 2, 'inherit'],
       env: { ...process.env, ...env },
     });
     child.once('error', reject);

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SandboxError } from '#domain/errors.js';
 import type { HomePaths } from '#config/home.js';
 import { show, type Progress } from '../progress.js';
@@ -47,7 +48,7 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
     Child.start(
       {
         name,
-        module: new URL(`../../${name}/main.js`, import.meta.url).pathname,
+        module: fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url)),
         args: ['--home', home.dir, ...args],
         logFile: options.quiet ? join(home.logs, `${name}.log`) : null,
         onMessage: (message) => {

@@ -2,6 +2,7 @@ import type { ChildMessage } from '../../ipc.js';
 import { show, type Progress } from '../progress.js';
 import { failure } from './child.js';
 import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** Runs a process of the lab that does one thing and ends. @throws what it gave as its reason */
 export async function runChild(
@@ -10,7 +11,7 @@ export async function runChild(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const child = fork(module.pathname, [...args], {
+  const child = fork(fileURLToPath(module), [...args], {
     execArgv: ['--enable-source-maps'],
     stdio: ['ignore', 2, 'inherit', 'ipc'],
   });
