@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UploadEntry } from '#domain/artifacts.js';
+import { isDiskError } from '#domain/disk-error.js';
 import { ProtocolError, reason } from '#domain/errors.js';
 import { limitedReport } from './anomalies.js';
 import { HeaderParser, type Dialect, type Header } from './header.js';
@@ -64,6 +65,8 @@ export class TaskResults implements AsyncDisposable {
     private readonly store: TaskStore,
     private readonly hooks: Hooks,
     report: (what: string) => void,
+    /** Aborts with NO_DISK_SPACE or CAPTURE_FAILED, once, when the host could not store what the guest sent. */
+    readonly failed: AbortSignal,
   ) {
     this.#report = report;
   }
@@ -72,8 +75,10 @@ export class TaskResults implements AsyncDisposable {
     const report = limitedReport(task.onAnomaly ?? (() => undefined));
     const onStored = task.onStored ?? (() => undefined);
     const { dir, dialect } = task;
-    const store = await TaskStore.open({ dir, dialect, limits, onAnomaly: report, onStored });
-    return new TaskResults(dialect, limits, store, hooks, report);
+    const failed = new AbortController();
+    const onDiskError = (error: Error) => failed.abort(error);
+    const store = await TaskStore.open({ dir, dialect, limits, onAnomaly: report, onStored, onDiskError });
+    return new TaskResults(dialect, limits, store, hooks, report, failed.signal);
   }
 
   get stats(): ResultStats {
@@ -106,6 +111,12 @@ export class TaskResults implements AsyncDisposable {
     }
   }
 
+  /** Ends the task as disposing does, then rejects with what `failed` was aborted with, if it was at any time. */
+  async finish(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.failed.throwIfAborted();
+  }
+
   /** Ends the task: what is under way may finish within limits.closeMs. Nothing is written after this resolves. */
   [Symbol.asyncDispose](): Promise<void> {
     return (this.#ending ??= this.#end());
@@ -117,7 +128,7 @@ export class TaskResults implements AsyncDisposable {
     await this.#lastBytes();
     for (const { stream } of this.#open.keys()) stream.destroy();
     await Promise.allSettled(this.#open.values());
-    await this.store.close().catch((error: unknown) => this.#report(`files.json: ${reason(error)}`));
+    await this.store.close().catch(() => undefined); // `failed` has it
     this.hooks.onEnd(this);
   }
 
@@ -175,6 +186,8 @@ export class TaskResults implements AsyncDisposable {
     } catch (error) {
       // A connection that broke, or was dropped, before it said anything.
       if (!connection.receiving && !(error instanceof ProtocolError)) return;
+      // Nothing the guest did; `failed` has it.
+      if (isDiskError(error)) return;
       this.#refuse(connection, reason(error));
     } finally {
       stream.destroy();

@@ -11,6 +11,13 @@ export interface Results extends AsyncDisposable {
   /** Takes a stream that the guest of this task opened; whoever calls it vouches for that. */
   accept(stream: Duplex): void;
   readonly stats: ResultStats;
+  /**
+   * Aborts as soon as the host cannot store what the guest sent, with a SandboxError that names the file and the task's
+   * folder: NO_DISK_SPACE, or CAPTURE_FAILED for other reasons.
+   */
+  readonly failed: AbortSignal;
+  /** Ends the task as disposing does, then rejects with the error of `failed` if there was one at any time. */
+  finish(): Promise<void>;
 }
 
 export interface OpenOptions extends ResultTask {
@@ -38,6 +45,8 @@ export class ResultServer implements AsyncDisposable {
   /**
    * Takes results for one task from now on, and makes the folders that are missing. A task that had the address
    * before loses it: connections without a header are dropped, uploads under way go on there.
+   *
+   * @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED when files.json cannot be opened
    */
   async open(options: OpenOptions): Promise<Results> {
     const { guestIp, budget, ...task } = options;

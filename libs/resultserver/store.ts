@@ -6,6 +6,8 @@ import type { UploadEntry } from '#domain/artifacts.js';
 export interface Stored extends Pick<UploadEntry, 'size' | 'sha256' | 'status'> {
   /** Why the status is not `complete`. */
   readonly cause: unknown;
+  /** The host could not write; the guest is not to blame. */
+  readonly diskFailed: boolean;
 }
 
 /** Makes a file that was not there, and follows no link a guest or a stranger may have left. @throws EEXIST */
@@ -14,17 +16,19 @@ export function createExclusive(path: string): Promise<FileHandle> {
 }
 
 /**
- * Writes `read()` to `file` until it gives null. What came before a limit, a broken connection or a full disk is kept;
- * the status says that there was more.
+ * Writes `read()` to `file` until it gives null, and closes it. What came before a limit, a broken connection or a full
+ * disk is kept; the status says that there was more.
  *
  * @param read the next bytes, null at the end; it may throw
  * @param take asked for each chunk: (bytes wanted, bytes stored so far) → bytes that may be stored
+ * @throws the file system's error when the file cannot be closed
  */
 export async function store(
   file: FileHandle,
   read: () => Promise<Buffer | null>,
   take: (wanted: number, stored: number) => number,
 ): Promise<Stored> {
+  await using _ = file;
   const hash = createHash('sha256');
   let size = 0;
   const end = (status: Stored['status'], cause?: unknown): Stored => ({
@@ -32,14 +36,20 @@ export async function store(
     sha256: hash.digest('hex'),
     status,
     cause,
+    diskFailed: false,
   });
   try {
     for (let chunk = await read(); chunk !== null; chunk = await read()) {
       const kept = chunk.subarray(0, take(chunk.length, size));
-      const writing = writeAll(file, kept);
+      const before = hash.copy();
+      const writing = write(file, kept);
       hash.update(kept); // while the thread pool writes
-      await writing;
-      size += kept.length;
+      const { written, cause } = await writing;
+      size += written;
+      if (cause !== undefined) {
+        const sha256 = before.update(kept.subarray(0, written)).digest('hex');
+        return { size, sha256, status: 'aborted', cause, diskFailed: true };
+      }
       if (kept.length < chunk.length) return end('truncated');
     }
     return end('complete');
@@ -48,10 +58,29 @@ export async function store(
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done)).bytesWritten;
+/** @throws the file system's error */
+export async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  const { cause } = await write(file, bytes);
+  if (cause !== undefined) throw cause;
+}
+
+/** A disk that fills up takes a part: how much, and why not the rest. */
+async function write(file: FileHandle, bytes: Buffer): Promise<{ written: number; cause?: Error }> {
+  let written = 0;
+  try {
+    while (written < bytes.length) written += (await file.write(bytes, written)).bytesWritten;
+    return { written };
+  } catch (cause) {
+    return { written, cause: cause as NodeJS.ErrnoException };
   }
+}
+
+/** What file systems answer to a name they cannot hold: the guest chose it. */
+const BAD_NAME: ReadonlySet<unknown> = new Set(['ENAMETOOLONG', 'EILSEQ', 'EINVAL']);
+
+/** Whether making or naming a file failed because of the name that the guest asked for. */
+export function isNameRefused(error: unknown): boolean {
+  return BAD_NAME.has((error as NodeJS.ErrnoException).code);
 }
 
 /** What hard links fail with where the file system has none. */

@@ -1,14 +1,15 @@
 import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ARTIFACTS, type UploadEntry } from '#domain/artifacts.js';
-import { ProtocolError, reason } from '#domain/errors.js';
+import { diskError } from '#domain/disk-error.js';
+import { ProtocolError, reason, type SandboxError } from '#domain/errors.js';
 import { quoted } from '#domain/quoted.js';
 import { Budget } from './budget.js';
 import type { CapeFields, Dialect, Header } from './header.js';
 import { after, type Incoming, type Read } from './incoming.js';
 import type { Limits } from './limits.js';
 import { readProcessPid } from './process-pid.js';
-import { createExclusive, publish, store, type Stored } from './store.js';
+import { createExclusive, isNameRefused, publish, store, writeAll, type Stored } from './store.js';
 import { uploadPath, versioned } from './upload-path.js';
 
 export interface StoreOptions {
@@ -19,6 +20,8 @@ export interface StoreOptions {
   readonly onAnomaly: (what: string) => void;
   /** After each upload by FILE, once it is in files.json. */
   readonly onStored: (entry: UploadEntry) => void;
+  /** The host could not store something: NO_DISK_SPACE or CAPTURE_FAILED, with the file and the folder. */
+  readonly onDiskError: (error: SandboxError) => void;
 }
 
 type FileHeader = Header & { readonly kind: 'file' };
@@ -44,19 +47,25 @@ export class TaskStore {
     this.budget = new Budget(options.limits);
   }
 
+  /** @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED */
   static async open(options: StoreOptions): Promise<TaskStore> {
-    return new TaskStore(options, await open(join(options.dir, ARTIFACTS.files), 'a', 0o644));
+    const { dir } = options;
+    const filesJson = await open(join(dir, ARTIFACTS.files), 'a', 0o644).catch((cause: unknown) => {
+      throw notWritten(ARTIFACTS.files, dir, cause);
+    });
+    return new TaskStore(options, filesJson);
   }
 
+  /** @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED */
   async close(): Promise<void> {
-    await this.filesJson.close();
+    await this.#onDisk(ARTIFACTS.files, this.filesJson.close());
   }
 
   /**
    * Stores the payload of one connection until it ends, breaks or reaches a limit; what came is kept.
    *
    * @param rest the payload's first bytes, that came with the header
-   * @throws ProtocolError when nothing of it may be stored, or the file system's error
+   * @throws ProtocolError when nothing of it may be stored; NO_DISK_SPACE or CAPTURE_FAILED, which onDiskError was told
    */
   async receive(header: Header, rest: Buffer, incoming: Incoming): Promise<void> {
     const { logBytes, streamBytes } = this.options.limits;
@@ -102,8 +111,7 @@ export class TaskStore {
   async #live(names: Names, read: Read, limit: number): Promise<{ path: string; stored: Stored }> {
     this.#takeFile();
     const { path, made } = await this.#firstFree(names, (path) => createExclusive(path));
-    await using file = made;
-    return { path, stored: await this.#copy(file, read, limit) };
+    return { path, stored: await this.#copy(path, made, read, limit) };
   }
 
   /** Written beside its place and named at the end: nobody sees half a file under a final name. */
@@ -117,12 +125,11 @@ export class TaskStore {
     // Claimed before the first byte: an upload that starts later and ends sooner must not take the name.
     const claimed = replaces ? names(0) : this.#claim(names);
     const temporary = join(this.options.dir, folder, `.${(this.#temporaries += 1)}.part`);
-    const file = await createExclusive(temporary);
+    const file = await this.#onDisk(claimed, createExclusive(temporary));
     try {
-      await using _ = file;
-      const stored = await this.#copy(file, read, this.options.limits.uploadBytes);
+      const stored = await this.#copy(claimed, file, read, this.options.limits.uploadBytes);
       if (replaces) {
-        await rename(temporary, join(this.options.dir, claimed));
+        await this.#onDisk(claimed, rename(temporary, join(this.options.dir, claimed)));
         return { path: claimed, stored };
       }
       const place = (path: string) => publish(temporary, path);
@@ -142,8 +149,26 @@ export class TaskStore {
     await this.#list({ ...first, filepath: header.filepath, pids: header.pids }, header.cape);
   }
 
-  #copy(file: FileHandle, read: Read, limit: number): Promise<Stored> {
-    return store(file, read, (wanted, stored) => this.budget.takeBytes(wanted, stored, limit));
+  async #copy(path: string, file: FileHandle, read: Read, limit: number): Promise<Stored> {
+    const take = (wanted: number, stored: number) => this.budget.takeBytes(wanted, stored, limit);
+    const stored = await this.#onDisk(path, store(file, read, take));
+    if (stored.diskFailed) this.#diskFailed(path, stored.cause);
+    return stored;
+  }
+
+  async #onDisk<T>(path: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (cause) {
+      if (isNameRefused(cause)) throw cause;
+      throw this.#diskFailed(path, cause);
+    }
+  }
+
+  #diskFailed(path: string, cause: unknown): SandboxError {
+    const error = notWritten(path, this.options.dir, cause);
+    this.options.onDiskError(error);
+    return error;
   }
 
   /** Makes the first of `names` that nobody has, by `make`, which fails with EEXIST when the disk knows better. */
@@ -156,7 +181,9 @@ export class TaskStore {
       try {
         return { path, made: await make(join(this.options.dir, path)) };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+        if (isNameRefused(error)) throw error;
+        throw this.#diskFailed(path, error);
       }
     }
   }
@@ -181,16 +208,21 @@ export class TaskStore {
     if (this.options.dialect === 'cape') this.#entries.set(entry.path, entry);
     const { path, filepath, pids, ...ours } = entry;
     const more = cape && { ppids: cape.ppids, metadata: cape.metadata, category: cape.category };
-    // One write to a file opened for appending: lines of several uploads do not mix.
-    await this.filesJson.write(`${JSON.stringify({ path, filepath, pids, ...more, ...ours })}\n`);
+    const line = Buffer.from(`${JSON.stringify({ path, filepath, pids, ...more, ...ours })}\n`);
+    // One write to a file opened for appending, unless the disk is full: lines of several uploads do not mix.
+    await this.#onDisk(ARTIFACTS.files, writeAll(this.filesJson, line));
     this.options.onStored(entry);
   }
 
-  #reportPartial(path: string, { size, status, cause }: Stored): void {
-    if (status === 'complete') return;
+  #reportPartial(path: string, { size, status, cause, diskFailed }: Stored): void {
+    if (status === 'complete' || diskFailed) return;
     const why = cause === undefined ? 'a limit was reached' : reason(cause);
     this.options.onAnomaly(`${quoted(path)} ${status} after ${size} bytes: ${why}`);
   }
+}
+
+function notWritten(path: string, dir: string, cause: unknown): SandboxError {
+  return diskError(`${quoted(path)} in ${dir} cannot be written`, cause);
 }
 
 function inLogs(name: string): Names {

@@ -100,7 +100,7 @@ export class UserspaceNetwork implements AsyncDisposable {
    * Opens one task's traffic; one at a time. Before it and after it, nothing of the guest is answered but ARP, DHCP and
    * the connections that were dialled.
    *
-   * @throws SandboxError CAPTURE_FAILED when the files cannot be made
+   * @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED when the files cannot be made
    */
   async open(task: TaskNetwork): Promise<Recording> {
     if (this.opening || this.recording !== null)

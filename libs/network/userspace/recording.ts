@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { SandboxError } from '#domain/errors.js';
+import { diskError } from '#domain/disk-error.js';
 import type { CaptureLimits } from '../capture.js';
 import { CaptureFile } from '../capture.js';
 import type { CertificateAuthority } from '../fakenet/ca.js';
@@ -35,8 +35,10 @@ export interface Recording extends AsyncDisposable {
   readonly bytes: number;
   /** Packets that were seen and are not in the capture. */
   readonly dropped: number;
-  /** Rejects with CAPTURE_FAILED when the disk does not take the traffic; never resolves. */
+  /** Rejects with NO_DISK_SPACE or CAPTURE_FAILED when the disk does not take the traffic; never resolves. */
   readonly failure: Promise<never>;
+  /** Ends the task's traffic as disposing does, then rejects with the error of `failure` if there was one at any time. */
+  finish(): Promise<void>;
 }
 
 /** Performance's clock does not jump, and has microseconds. */
@@ -57,10 +59,16 @@ export class TaskRecording implements Recording {
     ca: CertificateAuthority,
     private readonly capture: CaptureFile,
     private readonly journal: FakenetJournal,
-    failure: Promise<never>,
+    private readonly failed: AbortSignal,
     private readonly onClose: () => void,
   ) {
-    this.failure = failure;
+    this.failure = new Promise<never>((_resolve, reject) => {
+      const fail = () => reject(failed.reason as Error);
+      if (failed.aborted) fail();
+      else failed.addEventListener('abort', fail, { once: true });
+    });
+    // The owner may not be waiting when it happens.
+    this.failure.catch(() => undefined);
     this.resultIp = ipToNumber(task.resultServer.ip);
     this.internet =
       task.route === 'inetsim' ? new FakeInternet(ca, this.names, (record) => journal.record(record)) : null;
@@ -70,32 +78,22 @@ export class TaskRecording implements Recording {
     );
   }
 
-  /** @throws SandboxError CAPTURE_FAILED when the files cannot be made */
+  /** @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED when the files cannot be made */
   static async open(
     task: TaskNetwork,
     ca: CertificateAuthority,
     onClose: () => void,
   ): Promise<TaskRecording> {
-    let fail: (error: Error) => void = () => undefined;
-    const failure = new Promise<never>((_resolve, reject) => (fail = reject));
-    // The owner may not be waiting when it happens.
-    failure.catch(() => undefined);
-    const failed = (path: string, cause: unknown): SandboxError =>
-      new SandboxError('CAPTURE_FAILED', `${path} cannot be written`, { cause });
+    const failed = new AbortController();
+    const onFailure = (path: string) => (cause: unknown) =>
+      failed.abort(diskError(`${path} cannot be written`, cause));
     try {
-      const capture = await CaptureFile.create(
-        task.pcapPath,
-        (cause) => fail(failed(task.pcapPath, cause)),
-        task.limits?.capture,
-      );
-      const journal = await FakenetJournal.create(
-        task.fakenetPath,
-        (cause) => fail(failed(task.fakenetPath, cause)),
-        task.limits?.fakenet,
-      );
-      return new TaskRecording(task, ca, capture, journal, failure, onClose);
+      const { pcapPath, fakenetPath, limits } = task;
+      const capture = await CaptureFile.create(pcapPath, onFailure(pcapPath), limits?.capture);
+      const journal = await FakenetJournal.create(fakenetPath, onFailure(fakenetPath), limits?.fakenet);
+      return new TaskRecording(task, ca, capture, journal, failed.signal, onClose);
     } catch (cause) {
-      throw failed(`${task.pcapPath} or ${task.fakenetPath}`, cause);
+      throw diskError(`${task.pcapPath} or ${task.fakenetPath} cannot be written`, cause);
     }
   }
 
@@ -138,6 +136,11 @@ export class TaskRecording implements Recording {
 
   answersPing(): boolean {
     return this.internet !== null;
+  }
+
+  async finish(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.failed.throwIfAborted();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
