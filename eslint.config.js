@@ -63,7 +63,7 @@ const apps = ['api', 'worker', 'cli', 'distributed', 'rooter'].map((app) => ({
 }));
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/']),
+  globalIgnores(['dist/', 'coverage/', 'analyzer-guest/image/home/']),
   js.configs.recommended,
   ts.configs.strictTypeChecked,
   { languageOptions: { parserOptions: { projectService: true } } },

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { SandboxError, reason } from '#domain/errors.js';
+import { type ErrorCode, SandboxError, reason } from '#domain/errors.js';
 import type { TaskStatus } from '#domain/task.js';
 import { TASK_STATUSES } from '#domain/task.js';
 
@@ -26,6 +26,9 @@ const viewed = z.object({
     guest: z.object({ name: z.string().optional() }),
   }),
 });
+const counted = z.object({
+  tasks: z.object({ pending: z.int(), running: z.int(), completed: z.int() }),
+});
 const event = z.object({
   task: z.int(),
   kind: z.enum(['status', 'phase']),
@@ -37,6 +40,9 @@ const event = z.object({
 
 export type TaskEvent = z.infer<typeof event>;
 export type TaskView = z.infer<typeof viewed>['task'];
+
+/** Milliseconds a daemon on a busy host may take to say that it is there. */
+const ANSWER_MS = 5000;
 
 /** The REST API as any client sees it. */
 export class Client {
@@ -73,14 +79,20 @@ export class Client {
     return viewed.parse(await answer.json()).task;
   }
 
-  /** Is a daemon there? */
+  /** Is a daemon there? One that wants a token is. */
   async answers(): Promise<boolean> {
     try {
-      await this.#send('/cuckoo/status', { signal: AbortSignal.timeout(2000) });
+      await fetch(`${this.address.url}/cuckoo/status`, { signal: AbortSignal.timeout(ANSWER_MS) });
       return true;
     } catch {
       return false;
     }
+  }
+
+  /** Tasks that have not ended. */
+  async unfinished(): Promise<number> {
+    const { tasks } = counted.parse(await (await this.#send('/cuckoo/status')).json());
+    return tasks.pending + tasks.running + tasks.completed;
   }
 
   async report(task: number, format: 'json' | 'html'): Promise<string> {
@@ -113,8 +125,16 @@ export class Client {
       throw new SandboxError('DAEMON_UNREACHABLE', `no answer from ${this.address.url}`, { cause });
     }
     if (answer.ok) return answer;
-    throw new SandboxError('BAD_REQUEST', `${path}: ${answer.status} ${await sentence(answer)}`);
+    throw new SandboxError(codeOf(answer.status), `${path}: ${answer.status} ${await sentence(answer)}`);
   }
+}
+
+/** What kind of no it was decides what a person is told to do. */
+function codeOf(status: number): ErrorCode {
+  if (status === 507) return 'NO_DISK_SPACE';
+  if (status === 413) return 'UPLOAD_TOO_LARGE';
+  if (status === 401) return 'TOKEN_NEEDED';
+  return status >= 500 ? 'INTERNAL' : 'BAD_REQUEST';
 }
 
 async function sentence(answer: Response): Promise<string> {

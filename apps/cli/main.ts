@@ -1,6 +1,7 @@
 import { SandboxError, reason } from '#domain/errors.js';
 import { COMMANDS } from './commands.js';
 import { help } from './help.js';
+import { visibleLines } from './text.js';
 
 const [name = 'help', ...args] = process.argv.slice(2);
 
@@ -21,7 +22,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`malkoha: ${reason(error)}\n`);
+  process.stderr.write(`malkoha: ${visibleLines(reason(error))}\n`);
   if (error instanceof SandboxError) process.stderr.write(`         ${error.help}\n`);
   process.exitCode = error instanceof SandboxError && error.code === 'USAGE' ? 2 : 1;
   if (process.env['MALKOHA_DEBUG'] !== undefined && error instanceof Error)

@@ -1,3 +1,5 @@
+import { visible, visibleLines } from './text.js';
+
 /** What a person is shown while work goes on: on stderr, so that stdout stays for results. */
 export interface Progress {
   /** A finished step or a fact: stays on the screen. */
@@ -15,7 +17,7 @@ export function createProgress(stream: NodeJS.WriteStream = process.stderr): Pro
 }
 
 function lines(stream: NodeJS.WritableStream): Progress {
-  return { say: (line) => void stream.write(`${line}\n`), now: () => {}, done: () => {} };
+  return { say: (line) => void stream.write(`${visibleLines(line)}\n`), now: () => {}, done: () => {} };
 }
 
 function terminal(stream: NodeJS.WriteStream): Progress {
@@ -30,11 +32,11 @@ function terminal(stream: NodeJS.WriteStream): Progress {
   return {
     say(line) {
       clear();
-      stream.write(`${line}\n`);
+      stream.write(`${visibleLines(line)}\n`);
       if (current !== '') draw();
     },
     now(line) {
-      current = line;
+      current = visible(line);
       timer ??= setInterval(draw, FRAME_MS).unref();
       draw();
     },

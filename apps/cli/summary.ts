@@ -8,8 +8,8 @@ export interface Result extends End {
   readonly task: number;
   /** As the user gave it. */
   readonly name: string;
-  /** storage/analyses/<id> of this home folder. */
-  readonly dir: string;
+  /** storage/analyses/<id> of this home folder; null when another home's daemon has it. */
+  readonly dir: string | null;
   readonly url: string;
 }
 
@@ -74,8 +74,8 @@ export function jsonResult(result: Result): object {
     target: result.name,
     status: result.status,
     score: seen?.info.score ?? null,
-    report: seen === null ? null : join(result.dir, 'reports', 'report.json'),
-    report_html: seen === null ? null : join(result.dir, 'reports', 'report.html'),
+    report: reportPath(result, 'report.json'),
+    report_html: reportPath(result, 'report.html'),
     url: seen === null ? null : result.url,
     signatures: (seen?.signatures ?? []).map(({ name, description, severity }) => ({
       name,
@@ -87,9 +87,13 @@ export function jsonResult(result: Result): object {
   };
 }
 
+function reportPath({ report: text, dir }: Result, name: string): string | null {
+  return text === null || dir === null ? null : join(dir, 'reports', name);
+}
+
 /** What a person reads at the end of `analyze`. Guest text is made harmless for the terminal. */
 export function summarize(result: Result, { daemonStays }: { daemonStays: boolean }): string {
-  if (result.report === null) return `\n${result.name}: ${result.status}\n`;
+  if (result.report === null) return `\n${visible(result.name)}: ${result.status}\n`;
   const seen = report.parse(JSON.parse(result.report));
   const { bold, dim, red, yellow, green } = styles();
   const { score } = seen.malkoha;
@@ -104,7 +108,7 @@ export function summarize(result: Result, { daemonStays }: { daemonStays: boolea
         .reverse()
         .map(
           ({ name, description, severity }) =>
-            `+${(points.get(name) ?? 0).toFixed(1)}  [${severity}] ${description} ${dim(`(${name})`)}`,
+            `+${(points.get(name) ?? 0).toFixed(1)}  [${severity}] ${description} (${name})`,
         ),
     ],
     ['Processes', (seen.behavior?.processtree ?? []).flatMap((node) => drawTree(node, ''))],
@@ -141,7 +145,7 @@ export function summarize(result: Result, { daemonStays }: { daemonStays: boolea
     `${bold('Phases')}     ${Object.entries({ ...seen.malkoha.phases, ...result.phases })
       .map(([name, ms]) => `${name} ${formatMs(ms)}`)
       .join(' · ')}`,
-    `${bold('Report')}     ${join(result.dir, 'reports', 'report.html')}`,
+    `${bold('Report')}     ${reportPath(result, 'report.html') ?? '(on the host of the daemon)'}`,
     `           ${result.url}${daemonStays ? '' : dim('  (while `malkoha up` runs)')}`,
     '',
   ];

@@ -17,12 +17,17 @@ export function styles(
 
 const UNSAFE =
   // eslint-disable-next-line no-control-regex -- finding control characters is the purpose
-  /[\u0000-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]|\u001b(?!\[\d{1,2}m)/g;
+  /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
 /**
- * Text of the guest, made harmless for a terminal: control characters (escape sequences begin with one) and
- * characters that turn the writing direction are shown as \u escapes. Our own styles use the one escape form let through.
+ * One line of anybody's text, made harmless for a terminal: control characters (escape sequences begin with one) and
+ * characters that turn the writing direction are shown as \u escapes. Style it afterwards.
  */
 export function visible(text: string): string {
   return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** The same for text of several lines. */
+export function visibleLines(text: string): string {
+  return text.split('\n').map(visible).join('\n');
 }

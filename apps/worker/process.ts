@@ -1,7 +1,11 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
+import { ARTIFACTS } from '#domain/artifacts.js';
 import { reason, SandboxError } from '#domain/errors.js';
+import { canMove } from '#domain/task.js';
 import { loadSignatures } from '#signatures/load.js';
 import { analysisDir } from '#storage/analyses.js';
 import { databaseConnection, openDatabase } from '#storage/database.js';
@@ -24,16 +28,18 @@ await runMain(async () => {
     const status = (await tasks.get(id)).status;
     if (status === 'pending' || status === 'running')
       throw new SandboxError('BAD_REQUEST', `task ${id} is ${status}: there is nothing to examine yet`);
-    const again = status === 'reported' || status === 'failed_processing' || status === 'failed_reporting';
-    if (again) await tasks.move(id, status, 'completed');
     const onFailure = (part: string, error: unknown): void =>
       tell({ kind: 'progress', line: `${part}: ${reason(error)}`, lasting: true });
-    const report = await examine(
-      analysisDir(home.analyses, id),
-      { signatures: await loadSignatures(), onFailure },
-      shutdown,
-    );
-    if (again || status === 'completed') await tasks.move(id, 'completed', 'reported');
+    const dir = analysisDir(home.analyses, id);
+    await access(join(dir, ARTIFACTS.task)).catch((cause: unknown) => {
+      throw new SandboxError('BAD_REQUEST', `task ${id} never ran: nothing was collected in ${dir}`, {
+        cause,
+      });
+    });
+    const report = await examine(dir, { signatures: await loadSignatures(), onFailure }, shutdown);
+    // Only once there is a report again: a failure above leaves the task as it was.
+    if (status !== 'completed' && canMove(status, 'completed')) await tasks.move(id, status, 'completed');
+    if (status !== 'failed_analysis') await tasks.move(id, 'completed', 'reported');
     tell({
       kind: 'progress',
       line: `task ${id}: score ${report.info.score.toFixed(1)}, ${report.signatures.length} signatures`,

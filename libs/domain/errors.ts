@@ -30,6 +30,11 @@ export const ERRORS = {
     http: 503,
     help: 'Start the daemon with `malkoha up`, or name its address with `--host` and `--port`.',
   },
+  TOKEN_NEEDED: {
+    retry: false,
+    http: 401,
+    help: 'Give the token of [cuckoo] api_token in cuckoo.conf, with `--token` or in $MALKOHA_TOKEN.',
+  },
   TASK_NOT_FOUND: { retry: false, http: 404, help: 'List the tasks with GET /tasks/list.' },
   SAMPLE_MISSING: {
     retry: false,

@@ -131,7 +131,9 @@ describe('a daemon that is up', () => {
     const { stdout, code } = await malkoha(home, 'analyze', join(SAMPLES, 'hello.py'), '--json');
     expect(code).toBe(0);
     const { task_id, url } = result.parse(JSON.parse(stdout));
-    expect((await fetch(url)).headers.get('content-type')).toBe('text/html; charset=utf-8');
+    const page = await fetch(url);
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(await page.text()).toContain('hello.py');
     const get = async (path: string) => fetch(`${home.url}${path}`);
     expect(await (await get(`/tasks/view/${task_id}`)).json()).toMatchObject({
       task: { id: task_id, status: 'reported', guest: { manager: 'qemu' } },
@@ -139,7 +141,9 @@ describe('a daemon that is up', () => {
     expect(await (await get('/machines/list')).json()).toMatchObject({
       machines: [{ name: 'linux1' }, {}, {}, {}],
     });
-    expect((await get(`/pcap/get/${task_id}`)).status).toBe(200);
+    const pcap = await get(`/pcap/get/${task_id}`);
+    expect(pcap.status).toBe(200);
+    expect((await pcap.arrayBuffer()).byteLength).toBeGreaterThan(24);
     const shots = Buffer.from(await (await get(`/tasks/screenshots/${task_id}`)).arrayBuffer());
     expect(shots.subarray(0, 2).toString()).toBe('PK');
   });

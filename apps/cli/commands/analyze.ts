@@ -1,15 +1,17 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { homePaths, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
 import { Client, type Fields } from '../client.js';
 import { interruptible } from '../interrupt.js';
 import { daemonFile, readDaemon } from '../lab/lockfile.js';
-import { startLab, type Lab } from '../lab/lab.js';
+import { addressUrl, startLab, type Lab } from '../lab/lab.js';
 import { homeFolder, parse, wholeNumber } from '../options.js';
 import { createProgress, type Progress } from '../progress.js';
 import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
 import { jsonResult, summarize, type Result } from '../summary.js';
+import { visible } from '../text.js';
 import { findTargets, type Target } from '../targets.js';
 import { followTask } from '../follow.js';
 
@@ -26,6 +28,8 @@ const OPTIONS = {
   port: { type: 'string' },
   token: { type: 'string' },
 } as const;
+
+const START_POLL_MS = 500;
 
 /** A day: longer runs are a mistake more often than a wish. */
 const MAX_TIMEOUT_SECONDS = 86_400;
@@ -56,15 +60,29 @@ export async function run(args: readonly string[]): Promise<number> {
         process.stdout.write(summarize(result, { daemonStays: daemon.lab === null }));
     }
     for (const { name, failure } of results) {
-      if (failure !== null) process.stderr.write(`malkoha: ${name}: ${failure}\n`);
+      if (failure !== null) process.stderr.write(`malkoha: ${visible(name)}: ${visible(failure)}\n`);
     }
+    if (daemon.lab !== null) await finishOthers(daemon.client, progress, signal);
     return results.every(({ failure }) => failure === null) ? 0 : 1;
   }, progress);
+}
+
+/** Another `analyze`, or any REST client, may use our lab by now; and what an interrupted run left pending runs too. */
+async function finishOthers(client: Client, progress: Progress, signal: AbortSignal): Promise<void> {
+  for (let said = false; ; said = true) {
+    const waiting = await client.unfinished();
+    if (waiting === 0) return;
+    if (!said)
+      progress.say(`${waiting} more tasks use this lab; it ends after them (Ctrl-C: now; they stay pending)`);
+    await sleep(START_POLL_MS, undefined, { signal });
+  }
 }
 
 interface Daemon extends AsyncDisposable {
   readonly client: Client;
   readonly url: string;
+  /** Its home folder is ours: what it stored can be named by path. */
+  readonly local: boolean;
   /** Ours, to be ended at the end; null when it was running before. */
   readonly lab: Lab | null;
   readonly broken: Promise<never>;
@@ -83,11 +101,20 @@ async function reachDaemon(
   const host = values.host ?? settings.cuckoo.api.host;
   const port = wholeNumber('port', values.port, { min: 1, max: 65_535 }) ?? settings.cuckoo.api.port;
   const named = values.host !== undefined || values.port !== undefined;
-  const running = named ? `http://${host}:${port}` : (await readDaemon(daemonFile(home)))?.url;
-  if (running !== undefined) {
-    const client = new Client({ url: running, token });
-    if (await client.answers()) return borrowed(client, running);
-    if (named) throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${running}`);
+  if (named) {
+    const url = addressUrl(host, port);
+    const client = new Client({ url, token });
+    if (await client.answers()) return borrowed(client, url, false);
+    throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${url}`);
+  }
+  for (;;) {
+    const running = await readDaemon(daemonFile(home));
+    if (running === null) break;
+    const client = new Client({ url: running.url, token });
+    if (await client.answers()) return borrowed(client, running.url, true);
+    // It may be building its guest: that takes minutes, once.
+    progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
+    await sleep(START_POLL_MS, undefined, { signal });
   }
   await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
   progress.now('starting the lab');
@@ -95,16 +122,18 @@ async function reachDaemon(
   return {
     client: new Client({ url: lab.url, token }),
     url: lab.url,
+    local: true,
     lab,
     broken: lab.broken,
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
   };
 }
 
-function borrowed(client: Client, url: string): Daemon {
+function borrowed(client: Client, url: string, local: boolean): Daemon {
   return {
     client,
     url,
+    local,
     lab: null,
     broken: new Promise<never>(() => {}),
     [Symbol.asyncDispose]: async () => {},
@@ -137,7 +166,7 @@ async function analyzeAll(
         ...end,
         task,
         name,
-        dir: join(home.analyses, String(task)),
+        dir: daemon.local ? join(home.analyses, String(task)) : null,
         url: `${daemon.url}/tasks/report/${task}/html`,
       };
     }),

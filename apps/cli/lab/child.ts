@@ -12,6 +12,8 @@ export interface ChildOptions {
   readonly args: readonly string[];
   /** File that takes its log (stdout and stderr), or null to let it through to our stderr. */
   readonly logFile: string | null;
+  /** Milliseconds it has to end properly when it is told to while it starts. */
+  readonly graceMs: number;
   onMessage(message: ChildMessage): void;
   onRestart(why: string): void;
 }
@@ -43,7 +45,7 @@ export class Child {
     try {
       await Promise.race([ready, child.broken, aborted]);
     } catch (error) {
-      await child.stop(1000);
+      await child.stop(options.graceMs);
       throw error;
     }
     return child;

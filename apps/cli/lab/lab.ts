@@ -30,6 +30,10 @@ export interface Lab extends AsyncDisposable {
 /** A worker hands back or finishes what it runs within this time; then it is killed and the next start repairs. */
 const GRACE_MS = 20_000;
 
+export function addressUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /**
  * Starts the whole lab under this process: a private Redis, the API, the worker. Each is started again when it
  * dies; all end with the lab.
@@ -38,26 +42,34 @@ const GRACE_MS = 20_000;
  */
 export async function startLab(options: LabOptions, signal: AbortSignal): Promise<Lab> {
   const { home, host, port, progress } = options;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = addressUrl(host, port);
   await using stack = new Cleanup();
   stack.use(await lockHome(daemonFile(home), url));
   await mkdir(home.logs, { recursive: true, mode: 0o700 });
 
   const redis = stack.use(await keepRedis(home.redis, (why) => progress.say(why), signal));
+  const starting = new AbortController();
+  const interrupted = (): void => starting.abort(signal.reason);
+  signal.addEventListener('abort', interrupted, { once: true });
+  stack.defer(() => signal.removeEventListener('abort', interrupted));
   const child = (name: 'api' | 'worker', args: readonly string[]) =>
     Child.start(
       {
         name,
         module: fileURLToPath(new URL(`../../${name}/main.js`, import.meta.url)),
         args: ['--home', home.dir, ...args],
+        graceMs: GRACE_MS,
         logFile: options.quiet ? join(home.logs, `${name}.log`) : null,
         onMessage: (message) => {
           if (message.kind === 'progress') show(progress, message);
         },
         onRestart: (why) => progress.say(why),
       },
-      signal,
-    );
+      starting.signal,
+    ).catch((error: unknown) => {
+      starting.abort(error); // the other need not go on
+      throw error;
+    });
   const machines = options.machines === undefined ? [] : ['--machines', String(options.machines)];
   const [api, worker] = await all([
     child('api', ['--host', host, '--port', String(port)]),
@@ -81,15 +93,15 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
 
 /** Like Promise.all, but a child that did start is ended when its sibling could not. */
 async function all(starting: readonly Promise<Child>[]): Promise<[Child, Child]> {
-  const results = await Promise.allSettled(starting);
-  const failed = results.find((result) => result.status === 'rejected');
-  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  if (failed !== undefined) {
+  try {
+    const [first, second] = await Promise.all(starting);
+    if (first === undefined || second === undefined)
+      throw new SandboxError('INTERNAL', 'the lab did not start');
+    return [first, second];
+  } catch (error) {
+    const results = await Promise.allSettled(starting);
+    const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     await Promise.all(started.map((child) => child.stop(GRACE_MS)));
-    throw failed.reason as Error;
+    throw error;
   }
-  const [first, second] = started;
-  if (first === undefined || second === undefined)
-    throw new SandboxError('DAEMON_UNREACHABLE', 'the lab did not start');
-  return [first, second];
 }

@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { HomePaths } from '#config/home.js';
@@ -42,12 +42,24 @@ export async function lockHome(file: string, url: string): Promise<AsyncDisposab
           'ALREADY_RUNNING',
           `pid ${holder.pid} already runs the daemon of this home folder, at ${holder.url}`,
         );
-      await rm(file, { force: true });
+      await takeAway(file);
     }
   } finally {
     await rm(draft, { force: true });
   }
   return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+}
+
+/** Removes a dead daemon's record, unless another start has put its own there meanwhile: that one is put back. */
+async function takeAway(file: string): Promise<void> {
+  const aside = `${file}.${process.pid}.old`;
+  const moved = await rename(file, aside).then(
+    () => true,
+    () => false, // another start took it away
+  );
+  if (!moved) return;
+  if ((await readDaemon(aside)) !== null) await link(aside, file);
+  await rm(aside, { force: true });
 }
 
 function safeJson(text: string): unknown {
