@@ -59,7 +59,7 @@ try {
     const parallel = await Promise.all(Array.from({ length: 16 }, () => analyze(url)));
     const wall = performance.now() - began;
     const onMachine = parallel.map(({ phases }) =>
-      ['prepare', 'start', 'agent', 'push', 'run', 'release'].reduce(
+      ['prepare', 'start', 'agent', 'push', 'run', 'collect', 'release'].reduce(
         (sum, name) => sum + (phases[name] ?? 0),
         0,
       ),

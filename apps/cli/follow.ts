@@ -31,6 +31,7 @@ const NEXT: Readonly<Record<string, string>> = {
   agent: 'handing the sample over',
   push: 'the sample runs',
   run: 'collecting results',
+  collect: 'powering the machine off',
   release: 'examining what it did',
 };
 

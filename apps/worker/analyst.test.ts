@@ -74,6 +74,14 @@ function agentThat(
   return calls as AgentClient;
 }
 
+function evidence() {
+  return {
+    failed: new AbortController().signal,
+    finish: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
 async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Analyst> {
   const { settings } = await loadSettings(home.conf);
   return {
@@ -86,11 +94,8 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
     onStatus: (id) => void tasks.status(id).then((status) => statuses.push(status ?? 'gone')),
     lab: {
       acquire: (wants, signal) => pool.acquire(wants, signal),
-      openResults: async () => ({ accept: () => {}, [Symbol.asyncDispose]: async () => {} }),
-      openNetwork: async () => ({
-        failed: new AbortController().signal,
-        [Symbol.asyncDispose]: async () => {},
-      }),
+      openResults: async () => ({ accept: () => {}, ...evidence() }),
+      openNetwork: async () => evidence(),
       agent: () => agent,
       ...lab,
     },
@@ -221,4 +226,17 @@ test('a full disk is the operator’s to mend, not a defect', async () => {
   await analyze(task, await analyst(agentThat(done), { openResults: () => Promise.reject(full) }), never);
   expect((await tasks.find(task.id))?.errors.at(-1)).toContain('no space left');
   expect(await tasks.status(task.id)).toBe('pending');
+});
+
+test('evidence that did not reach the disk is not a success', async () => {
+  const task = await submit();
+  const lossy = {
+    ...evidence(),
+    accept: () => {},
+    finish: () => Promise.reject(new SandboxError('NO_DISK_SPACE', '"logs/strace.log" cannot be written')),
+  };
+  expect(
+    await analyze(task, await analyst(agentThat(done), { openResults: async () => lossy }), never),
+  ).toMatchObject({ kind: 'again' });
+  expect((await tasks.find(task.id))?.errors.at(-1)).toContain('logs/strace.log');
 });

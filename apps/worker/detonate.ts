@@ -53,10 +53,16 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   phases.mark('start');
   log('info', 'the machine runs', { machine: lease.machine.name, stage: 'start' });
 
-  const alive = AbortSignal.any([signal, lease.lost, network.failed]);
-  await using _camera = camera(lease, dir, log);
-  const outcome = await runInGuest(job, lease, lab, alive);
-  if (job.memoryDump) await dumpMemory(lease, dir, phases, alive);
+  const alive = AbortSignal.any([signal, lease.lost, network.failed, results.failed]);
+  let outcome: Outcome;
+  {
+    await using _camera = camera(lease, dir, log);
+    outcome = await runInGuest(job, lease, lab, alive);
+    if (job.memoryDump) await dumpMemory(lease, dir, phases, alive);
+  }
+  await network.finish();
+  await results.finish();
+  phases.mark('collect');
 
   return { guest: guestRun(lease, startedOn), outcome };
 }

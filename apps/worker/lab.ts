@@ -14,7 +14,15 @@ export interface Lab {
   agent(machine: Machine): AgentClient;
 }
 
-export interface Results extends AsyncDisposable {
+/** What takes the guest's evidence to disk. */
+interface Evidence extends AsyncDisposable {
+  /** Aborts with NO_DISK_SPACE or CAPTURE_FAILED when the host's disk does not take it. */
+  readonly failed: AbortSignal;
+  /** Ends it as disposing does, then throws when anything was not stored: evidence is whole, or the task failed. */
+  finish(): Promise<void>;
+}
+
+export interface Results extends Evidence {
   accept(stream: Duplex): void;
 }
 
@@ -24,7 +32,4 @@ export interface NetworkTask {
   readonly results: Results;
 }
 
-export interface GuestNetwork extends AsyncDisposable {
-  /** Aborts with CAPTURE_FAILED when the capture cannot be written. */
-  readonly failed: AbortSignal;
-}
+export type GuestNetwork = Evidence;

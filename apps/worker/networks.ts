@@ -54,7 +54,11 @@ export class Networks implements AsyncDisposable {
     });
     const failed = new AbortController();
     recording.failure.catch((error: unknown) => failed.abort(error));
-    return { failed: failed.signal, [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose]() };
+    return {
+      failed: failed.signal,
+      finish: () => recording.finish(),
+      [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose](),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
