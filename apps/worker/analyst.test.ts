@@ -15,6 +15,7 @@ import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
 import { analyze, type Analyst } from './analyst.js';
 import type { Lab } from './lab.js';
+import { aSubmission } from '../../test/support/task.js';
 
 const machine: Machine = {
   name: 'linux1',
@@ -25,22 +26,7 @@ const machine: Machine = {
   resultServer: { ip: '10.0.2.2', port: 2042 },
   snapshot: null,
 };
-const submission: Submission = {
-  category: 'url',
-  target: 'http://example.test/',
-  package: null,
-  timeout: 5,
-  priority: 1,
-  custom: null,
-  owner: null,
-  machine: null,
-  platform: null,
-  tags: [],
-  options: null,
-  memory: false,
-  enforceTimeout: false,
-  clock: null,
-};
+const submission = aSubmission({ timeout: 5 });
 const never = { shutdown: new AbortController().signal, taken: new AbortController().signal };
 
 let home: HomePaths;

@@ -7,6 +7,7 @@ import type { Machine } from '#domain/machine.js';
 import { openDatabase } from './database.js';
 import { Machines } from './machines.js';
 import { Tasks } from './tasks.js';
+import { aSubmission } from '../../test/support/task.js';
 
 let dir: string;
 let db: DataSource;
@@ -53,25 +54,7 @@ test('machines a worker does not have any more are gone', async () => {
 
 test("a second run's guest replaces the first one's", async () => {
   const tasks = new Tasks(db);
-  const url = {
-    category: 'url',
-    target: 'http://example.test',
-    package: null,
-    timeout: 0,
-    priority: 1,
-  } as const;
-  const rest = {
-    custom: null,
-    owner: null,
-    machine: null,
-    platform: null,
-    tags: [],
-    options: null,
-    memory: false,
-    enforceTimeout: false,
-    clock: null,
-  };
-  const { id } = await tasks.create({ ...url, ...rest }, null);
+  const { id } = await tasks.create(aSubmission(), null);
   const guest = {
     label: 'x',
     manager: 'qemu',

@@ -8,6 +8,7 @@ import { openDatabase } from './database.js';
 import { findSample, tasksOfSample } from './samples.js';
 import type { TaskFilter } from './task-details.js';
 import { Tasks } from './tasks.js';
+import { aSubmission } from '../../test/support/task.js';
 
 let dir: string;
 let db: DataSource;
@@ -24,22 +25,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-const submission: Submission = {
-  category: 'file',
-  target: 'invoice.sh',
-  package: null,
-  timeout: 0,
-  priority: 1,
-  custom: null,
-  owner: null,
-  machine: null,
-  platform: null,
-  tags: [],
-  options: null,
-  memory: false,
-  enforceTimeout: false,
-  clock: null,
-};
+const submission = aSubmission({ category: 'file', target: 'invoice.sh' });
 const sample: Omit<Sample, 'id'> = {
   fileSize: 5_000_000_000,
   fileType: 'data',

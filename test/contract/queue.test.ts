@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { homePaths, type HomePaths } from '#config/home.js';
-import type { Submission } from '#domain/task.js';
 import { publish, subscribe, type TaskEvent } from '#queue/events.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
 import { analysisQueue, openWorker, PROCESSING_QUEUE, Queues } from '#queue/queues.js';
@@ -16,25 +15,11 @@ import { connectRedis } from '#queue/redis.js';
 import { startTime } from '#queue/worker-id.js';
 import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
+import { aSubmission } from '../support/task.js';
 
 const signal = new AbortController().signal;
 const quiet = () => {};
-const submission: Submission = {
-  category: 'url',
-  target: 'http://example.org/',
-  package: null,
-  timeout: 0,
-  priority: 1,
-  custom: null,
-  owner: null,
-  machine: null,
-  platform: null,
-  tags: [],
-  options: null,
-  memory: false,
-  enforceTimeout: false,
-  clock: null,
-};
+const submission = aSubmission();
 const LANE = analysisQueue('default');
 
 let home: HomePaths;

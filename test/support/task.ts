@@ -1,11 +1,10 @@
-import type { Task } from '#domain/task.js';
+import type { Submission, Task } from '#domain/task.js';
 
-/** A running task for a Windows program; `changes` say what matters to the test. */
-export function aTask(changes: Partial<Task> = {}): Task {
+/** A URL and nothing asked for; `changes` say what matters to the test. */
+export function aSubmission(changes: Partial<Submission> = {}): Submission {
   return {
-    id: 12,
-    category: 'file',
-    target: 'a.exe',
+    category: 'url',
+    target: 'http://example.test/',
     package: null,
     timeout: 0,
     priority: 1,
@@ -18,6 +17,15 @@ export function aTask(changes: Partial<Task> = {}): Task {
     memory: false,
     enforceTimeout: false,
     clock: null,
+    ...changes,
+  };
+}
+
+/** A running task for a Windows program; `changes` say what matters to the test. */
+export function aTask(changes: Partial<Task> = {}): Task {
+  return {
+    ...aSubmission({ category: 'file', target: 'a.exe' }),
+    id: 12,
     status: 'running',
     addedOn: new Date('2024-01-01T09:00:00Z'),
     startedOn: new Date('2024-01-01T10:00:00Z'),
