@@ -4,6 +4,7 @@ import { loadSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { DEFAULT_LANE } from '#queue/lanes.js';
 import { analysisQueue } from '#queue/queues.js';
+import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
@@ -47,10 +48,7 @@ await runMain(async () => {
   process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
   tell({ kind: 'ready', url });
   setImmediate(() => context.queues.get(analysisQueue(DEFAULT_LANE))); // loads BullMQ before anybody waits for it
-  await new Promise<void>((resolve) => {
-    if (shutdown.aborted) resolve();
-    shutdown.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await aborted(shutdown);
 });
 if (process.connected) process.disconnect();
 

@@ -11,6 +11,7 @@ import { workerId, workerIsGone } from '#queue/worker-id.js';
 import { databaseConnection, openDatabase } from '#storage/database.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
+import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
@@ -122,10 +123,7 @@ await runMain(async () => {
 
   tell({ kind: 'ready' });
   log('info', `ready with ${lab.machines.length} machines`);
-  await new Promise<void>((resolve) => {
-    if (shutdown.aborted) resolve();
-    shutdown.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await aborted(shutdown);
   log('info', `ending: ${reason(shutdown.reason)}`);
 });
 if (process.connected) process.disconnect();

@@ -7,6 +7,7 @@ import type { Machine } from '#domain/machine.js';
 import { CertificateAuthority } from '#network/fakenet/ca.js';
 import { UserspaceNetwork } from '#network/userspace/network.js';
 import type { GuestNetwork, NetworkTask } from './lab.js';
+import { parseJson } from '../json.js';
 
 /** ca.json: all PEM. */
 const authorityPem = z.object({ certificate: z.string(), key: z.string(), leafKey: z.string() });
@@ -96,14 +97,6 @@ async function readAuthority(path: string): Promise<CertificateAuthority | null>
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'null';
     throw error;
   });
-  const pem = authorityPem.safeParse(safeJson(text));
+  const pem = authorityPem.safeParse(parseJson(text));
   return pem.success ? CertificateAuthority.fromPem(pem.data) : null;
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

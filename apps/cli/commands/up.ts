@@ -1,6 +1,7 @@
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
+import { aborted } from '../../aborted.js';
 import { interruptible } from '../interrupt.js';
 import { startLab } from '../lab/lab.js';
 import { homeFolder, parse, wholeNumber } from '../options.js';
@@ -43,10 +44,7 @@ export async function run(args: readonly string[]): Promise<number> {
     onSecond(() => lab.kill());
     progress.done();
     progress.say(`Malkoha is up: ${lab.url} (home folder ${home.dir}). Ctrl-C ends it.`);
-    const ended = new Promise<void>((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
-    await Promise.race([ended, lab.broken]);
+    await Promise.race([aborted(signal), lab.broken]);
     return 0;
   }, progress);
 }

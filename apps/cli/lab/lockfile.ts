@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { HomePaths } from '#config/home.js';
 import { SandboxError } from '#domain/errors.js';
 import { startTime } from '#queue/worker-id.js';
+import { parseJson } from '../../json.js';
 
 const record = z.object({ pid: z.int(), start: z.int(), url: z.string() });
 
@@ -18,7 +19,7 @@ export function daemonFile(home: HomePaths): string {
 export async function readDaemon(file: string): Promise<DaemonRecord | null> {
   const text = await readFile(file, 'utf8').catch(() => null);
   if (text === null) return null;
-  const parsed = record.safeParse(safeJson(text));
+  const parsed = record.safeParse(parseJson(text));
   return parsed.success && startTime(parsed.data.pid) === parsed.data.start ? parsed.data : null;
 }
 
@@ -60,12 +61,4 @@ async function takeAway(file: string): Promise<void> {
   if (!moved) return;
   if ((await readDaemon(aside)) !== null) await link(aside, file);
   await rm(aside, { force: true });
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
