@@ -4,7 +4,7 @@ import { subscribe } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { sweepUploads } from '#storage/binaries.js';
-import { databaseConnection, openDatabase } from '#storage/database.js';
+import { openConfigured } from '#storage/database.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
 import { reason } from '#domain/errors.js';
@@ -29,7 +29,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const redis = connectRedis(queueConnection(settings.queue.connection, home.redis.socket), onError);
   cleanup.defer(() => redis.disconnect());
   await sweepUploads(home.binaries);
-  const db = await openDatabase(databaseConnection(settings.database.connection, home.database));
+  const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
   const tasks = new Tasks(db);

@@ -8,7 +8,7 @@ import { Queues } from '#queue/queues.js';
 import { HEARTBEAT_MS, reconcile } from '#queue/reconcile.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { workerId, workerIsGone } from '#queue/worker-id.js';
-import { databaseConnection, openDatabase } from '#storage/database.js';
+import { openConfigured } from '#storage/database.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
 import { aborted } from '../aborted.js';
@@ -33,7 +33,7 @@ await runMain(async () => {
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
 
   const worker = workerId();
-  const db = await openDatabase(databaseConnection(settings.cuckoo.database.connection, home.database));
+  const db = await openConfigured(settings.cuckoo.database, home.database);
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
   const wanted = values.machines === undefined ? settings.qemu.guests : Number(values.machines);

@@ -8,7 +8,7 @@ import { reason, SandboxError } from '#domain/errors.js';
 import { canMove } from '#domain/task.js';
 import { loadSignatures } from '#signatures/load.js';
 import { analysisDir } from '#storage/analyses.js';
-import { databaseConnection, openDatabase } from '#storage/database.js';
+import { openConfigured } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { examine } from './examine.js';
@@ -22,7 +22,7 @@ await runMain(async () => {
   const id = Number(values.task);
   const home = homePaths(values.home);
   const { settings } = await loadSettings(home.conf);
-  const db = await openDatabase(databaseConnection(settings.cuckoo.database.connection, home.database));
+  const db = await openConfigured(settings.cuckoo.database, home.database);
   try {
     const tasks = new Tasks(db);
     const status = (await tasks.get(id)).status;

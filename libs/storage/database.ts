@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseIntoClientConfig } from 'pg-connection-string';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { reason, SandboxError } from '#domain/errors.js';
 import { ErrorRow } from './entities/error.entity.js';
@@ -14,6 +15,8 @@ import { Tables1700000000001 } from './migrations/0001-tables.js';
 
 /** Milliseconds one statement waits for another process's write lock. Writes here take a few. */
 const BUSY_TIMEOUT_MS = 10_000;
+/** Milliseconds to wait for a connection to PostgreSQL when the caller does not say. */
+const DEFAULT_TIMEOUT_MS = 60_000;
 /** Any number, the same for every process of ours: the advisory lock that PostgreSQL migrations hold. */
 const MIGRATION_LOCK = 0x6d616c6b;
 
@@ -27,12 +30,13 @@ interface Sqlite {
 
 /**
  * Opens the database and brings its tables up to date; several processes may do so at once.
- * `connection` is `sqlite:///<path>` or a PostgreSQL URL. Close it with `destroy()`.
+ * `connection` is `sqlite:///<path>` or a PostgreSQL URL; `timeoutMs` is how long to wait for a PostgreSQL connection.
+ * Close it with `destroy()`.
  *
  * @throws CONFIG_INVALID for another kind of connection, SETUP_MISSING when it does not open
  */
-export async function openDatabase(connection: string): Promise<DataSource> {
-  const db = new DataSource(await options(connection));
+export async function openDatabase(connection: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<DataSource> {
+  const db = new DataSource(await options(connection, timeoutMs));
   try {
     await db.initialize();
     await migrate(db);
@@ -49,12 +53,15 @@ export async function openDatabase(connection: string): Promise<DataSource> {
   }
 }
 
-/** `[database] connection` of cuckoo.conf, or the SQLite file at `fallback` when that is empty. */
-export function databaseConnection(configured: string, fallback: string): string {
-  return configured === '' ? `sqlite://${fallback}` : configured;
+/** Opens what `[database]` of cuckoo.conf says: its `connection`, or the SQLite file when that is empty; `timeout` is in seconds. */
+export async function openConfigured(
+  { connection, timeout }: { readonly connection: string; readonly timeout: number },
+  sqliteFile: string,
+): Promise<DataSource> {
+  return openDatabase(connection === '' ? `sqlite://${sqliteFile}` : connection, timeout * 1000);
 }
 
-async function options(connection: string): Promise<DataSourceOptions> {
+async function options(connection: string, timeoutMs: number): Promise<DataSourceOptions> {
   const common = { entities: ENTITIES, migrations: MIGRATIONS, migrationsTableName: 'migrations' };
   const file = /^sqlite:\/\/(\/.+)$/.exec(connection)?.[1];
   if (file !== undefined) {
@@ -67,7 +74,16 @@ async function options(connection: string): Promise<DataSourceOptions> {
       prepareDatabase: prepareSqlite,
     };
   }
-  if (/^postgres(ql)?:\/\//.test(connection)) return { ...common, type: 'postgres', url: connection };
+  if (/^postgres(ql)?:\/\//.test(connection)) {
+    return {
+      ...common,
+      type: 'postgres',
+      applicationName: 'malkoha',
+      connectTimeoutMS: timeoutMs,
+      // libpq's URLs, also those of a unix socket (`?host=/folder`), which TypeORM's own reader does not know.
+      extra: parseIntoClientConfig(connection),
+    };
+  }
   throw new SandboxError(
     'CONFIG_INVALID',
     `[database] connection must be sqlite:///<path> or postgresql://…, not ${JSON.stringify(shown(connection))}`,

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import { HOST_PACKAGES } from '#guest/image/recipe.js';
@@ -27,14 +27,22 @@ export const LAB_PACKAGES: readonly HostPackage[] = [
 export const TEST_PACKAGES: readonly HostPackage[] = [
   { apt: 'chromium', program: 'chromium', why: 'opens the HTML report as a person would' },
   { apt: 'python3', program: 'python3', why: 'runs the in-guest agent and analyzer' },
+  { apt: 'postgresql', program: 'initdb', why: 'the database of many hosts (a private one is started)' },
   { apt: 'curl', program: 'curl', why: 'a REST client that is not ours' },
 ];
 
 /** Programs of the administrator are not always on a user's PATH. */
 const ADMIN_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** Debian keeps each major version's programs in a folder of its own. */
+const POSTGRESQL = '/usr/lib/postgresql';
 
 export function isInstalled(program: string): boolean {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...ADMIN_FOLDERS];
+  const versions = existsSync(POSTGRESQL) ? readdirSync(POSTGRESQL) : [];
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    ...ADMIN_FOLDERS,
+    ...versions.map((version) => join(POSTGRESQL, version, 'bin')),
+  ];
   return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
