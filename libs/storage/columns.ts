@@ -6,12 +6,19 @@ import type { ValueTransformer } from 'typeorm';
  */
 export const utcDate: ValueTransformer = {
   to: (value: unknown): unknown => (value instanceof Date ? utcText(value) : value),
-  from: (value: unknown): unknown =>
-    typeof value === 'string' ? new Date(`${value.replace(' ', 'T')}Z`) : value,
+  from: (value: unknown): unknown => (typeof value === 'string' ? dateOf(value) : value),
 };
 
 export function utcText(date: Date): string {
   return date.toISOString().slice(0, 23).replace('T', ' ');
+}
+
+export function dateOf(stored: string): Date {
+  return new Date(`${stored.replace(' ', 'T')}Z`);
+}
+
+export function dateOrNull(stored: string | null): Date | null {
+  return stored === null ? null : dateOf(stored);
 }
 
 /** PostgreSQL answers bigint as text. File sizes and epochs stay below 2^53. */

@@ -12,6 +12,7 @@ import { SampleRow } from './entities/sample.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
 import { Tables1700000000001 } from './migrations/0001-tables.js';
+import { TaskCounts1700000000005 } from './migrations/0005-task-counts.js';
 
 /** Milliseconds one statement waits for another process's write lock. Writes here take a few. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -21,7 +22,7 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const MIGRATION_LOCK = 0x6d616c6b;
 
 const ENTITIES = [TaskRow, SampleRow, TagRow, GuestRow, ErrorRow, MachineRow];
-const MIGRATIONS = [Tables1700000000001];
+const MIGRATIONS = [Tables1700000000001, TaskCounts1700000000005];
 
 /** The part of better-sqlite3 used here; it ships no types. */
 interface Sqlite {

@@ -1,7 +1,6 @@
 import type { Sample, Task, TaskStatus } from '#domain/task.js';
 import type { GuestStatus } from './entities/guest.entity.js';
 import type { SampleRow } from './entities/sample.entity.js';
-import type { TaskRow } from './entities/task.entity.js';
 
 export interface Guest {
   readonly id: number;
@@ -39,6 +38,12 @@ export interface TaskFilter {
   readonly completedAfter?: Date;
 }
 
+/** A place in the order of a list: after the task with this completion (as stored, see columns.ts) and id. */
+export interface ListPlace {
+  readonly id: number;
+  readonly completedOn: string | null;
+}
+
 export type TaskCounts = Readonly<Record<TaskStatus, number>> & { readonly total: number };
 
 /** A queued or running task as the reconciler looks at it. */
@@ -58,52 +63,4 @@ export interface TaskLease {
 export function toSample(row: SampleRow): Sample {
   const { id, fileSize, fileType, md5, crc32, sha1, sha256, sha512, ssdeep } = row;
   return { id, fileSize, fileType, md5, crc32, sha1, sha256, sha512, ssdeep };
-}
-
-/** `row` with its sample and tags loaded. */
-export function toTask(row: TaskRow): Task {
-  return {
-    id: row.id,
-    category: row.category,
-    target: row.target,
-    package: row.package,
-    timeout: row.timeout,
-    priority: row.priority,
-    custom: row.custom,
-    owner: row.owner,
-    machine: row.machine,
-    platform: row.platform,
-    tags: tagNames(row),
-    options: row.options,
-    memory: row.memory,
-    enforceTimeout: row.enforceTimeout,
-    clock: row.clock,
-    status: row.status,
-    addedOn: row.addedOn,
-    startedOn: row.startedOn,
-    completedOn: row.completedOn,
-    route: row.route,
-    sample: row.sample && toSample(row.sample),
-  };
-}
-
-export function toLease(row: TaskRow): TaskLease {
-  const { id, status, priority, machine, platform, worker, heartbeatOn, attempt, epoch } = row;
-  return {
-    id,
-    status,
-    priority,
-    machine,
-    platform,
-    tags: tagNames(row),
-    worker,
-    heartbeatOn,
-    attempt,
-    epoch,
-  };
-}
-
-/** In the order they were first seen anywhere: stable, whatever order the join gives. */
-function tagNames(row: TaskRow): string[] {
-  return row.tags.toSorted((a, b) => a.id - b.id).map((tag) => tag.name);
 }

@@ -1,3 +1,4 @@
+import DataLoader from 'dataloader';
 import { In, type DataSource, type EntityManager } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity.js';
 import { SandboxError } from '#domain/errors.js';
@@ -15,15 +16,15 @@ import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
 import { SampleRow } from './entities/sample.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
-import {
-  toLease,
-  toTask,
-  type Claim,
-  type Guest,
-  type TaskCounts,
-  type TaskDetails,
-  type TaskFilter,
-  type TaskLease,
+import { readTasks, type StoredTask } from './read-tasks.js';
+import type {
+  Claim,
+  Guest,
+  ListPlace,
+  TaskCounts,
+  TaskDetails,
+  TaskFilter,
+  TaskLease,
 } from './task-details.js';
 import { transaction, write } from './turns.js';
 
@@ -31,6 +32,13 @@ import { transaction, write } from './turns.js';
 const MESSAGE_LIMIT = 16_384;
 /** Tasks loaded at a time when a list has no limit. */
 const PAGE = 200;
+
+export interface PageWanted {
+  readonly limit: number;
+  readonly offset?: number;
+  /** Only what comes after it. */
+  readonly after?: ListPlace | null;
+}
 
 /** What a move may set beside the status. */
 export interface MoveFields {
@@ -41,7 +49,18 @@ export interface MoveFields {
 
 /** The tasks in SQL, the truth about them. A status changes by one conditional UPDATE, so of two movers one wins. */
 export class Tasks {
-  constructor(private readonly db: DataSource) {}
+  /** Those who look at tasks in the same turn of the event loop share one query. */
+  readonly #stored: DataLoader<number, StoredTask | null>;
+
+  constructor(private readonly db: DataSource) {
+    this.#stored = new DataLoader(
+      async (ids) => {
+        const found = await readTasks(db.manager, ids);
+        return ids.map((id) => found.get(id) ?? null);
+      },
+      { cache: false, batchScheduleFn: (load) => setImmediate(load), maxBatchSize: PAGE },
+    );
+  }
 
   /** Stores the task, pending, and its sample unless the content is known. */
   async create(submission: Submission, sample: Omit<Sample, 'id'> | null): Promise<Task> {
@@ -71,14 +90,13 @@ export class Tasks {
 
   /** @throws TASK_NOT_FOUND */
   async get(id: number): Promise<Task> {
-    const [row] = await this.#rows([id]);
-    if (!row) throw new SandboxError('TASK_NOT_FOUND', `there is no task ${id}`);
-    return toTask(row);
+    const found = await this.#stored.load(id);
+    if (!found) throw new SandboxError('TASK_NOT_FOUND', `there is no task ${id}`);
+    return found.task;
   }
 
   async find(id: number): Promise<TaskDetails | null> {
-    const [details] = await this.#details([id]);
-    return details ?? null;
+    return this.#stored.load(id);
   }
 
   /** Cheap: for those who wait. */
@@ -96,30 +114,44 @@ export class Tasks {
     return new Map(rows.map((row) => [row.id, row.status]));
   }
 
-  /** Unfinished tasks first by id, then by completion. Loads a page at a time: a list without limit may be long. */
+  /** A page of the tasks, unfinished ones first by id, then by completion; `next` is where the next page begins. */
+  async page(
+    filter: TaskFilter,
+    { limit, offset = 0, after = null }: PageWanted,
+  ): Promise<{ readonly tasks: readonly TaskDetails[]; readonly next: ListPlace | null }> {
+    const places: ListPlace[] = [];
+    for (const part of partsAfter(after)) {
+      if (places.length < limit)
+        places.push(...(await this.#places(filter, part, limit - places.length, offset)));
+    }
+    const tasks = await this.#read(places.map((place) => place.id));
+    return { tasks, next: places.length < limit ? null : (places.at(-1) ?? null) };
+  }
+
+  /** All of them, or `limit` from `offset` on, a page at a time: a list without limit may be long. */
   async *list(
     filter: TaskFilter = {},
     { limit = Infinity, offset = 0 }: { limit?: number; offset?: number } = {},
   ): AsyncGenerator<TaskDetails> {
-    for (let at = 0; at < limit; at += PAGE) {
-      const ids = await this.#ids(filter, Math.min(PAGE, limit - at), offset + at);
-      yield* await this.#details(ids);
-      if (ids.length < PAGE) return;
+    let after: ListPlace | null = null;
+    for (let left = limit; left > 0; left -= PAGE) {
+      const from = after === null ? { offset } : { after };
+      const { tasks, next } = await this.page(filter, { ...from, limit: Math.min(PAGE, left) });
+      yield* tasks;
+      if (next === null) return;
+      after = next;
     }
   }
 
+  /** Kept by triggers: as cheap with a million tasks as with none. */
   async counts(): Promise<TaskCounts> {
-    const rows = await this.db
-      .createQueryBuilder(TaskRow, 'task')
-      .select('task.status', 'status')
-      .addSelect('COUNT(*)', 'n')
-      .groupBy('task.status')
-      .getRawMany<{ status: TaskStatus; n: number | string }>();
-    const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, 0])) as Record<
-      TaskStatus,
-      number
-    >;
-    for (const { status, n } of rows) counts[status] = Number(n);
+    const rows = await this.db.query<{ status: TaskStatus; n: number | string }[]>(
+      'SELECT status, SUM(n) AS n FROM task_counts GROUP BY status',
+    );
+    const stored = new Map(rows.map(({ status, n }) => [status, Number(n)]));
+    const counts = Object.fromEntries(
+      TASK_STATUSES.map((status) => [status, stored.get(status) ?? 0]),
+    ) as Record<TaskStatus, number>;
     return { ...counts, total: Object.values(counts).reduce((sum, n) => sum + n, 0) };
   }
 
@@ -159,8 +191,8 @@ export class Tasks {
       },
     );
     if (!won) return null;
-    const [row] = await this.#rows([id]);
-    return row ? { task: toTask(row), attempt: row.attempt, epoch: row.epoch } : null;
+    const found = await this.#stored.load(id);
+    return found && { task: found.task, attempt: found.lease.attempt, epoch: found.lease.epoch };
   }
 
   /** running → pending by a worker that shuts down: the attempt does not count. */
@@ -198,7 +230,7 @@ export class Tasks {
       .orderBy('task.id')
       .limit(limit)
       .getRawMany<{ id: number }>();
-    return (await this.#rows(rows.map((row) => row.id))).map(toLease);
+    return (await this.#read(rows.map((row) => row.id))).map((stored) => stored.lease);
   }
 
   /** For people; `action` is a short word for programs, often an error code. */
@@ -242,49 +274,53 @@ export class Tasks {
     return affected === 1;
   }
 
-  async #ids(filter: TaskFilter, limit: number, offset: number): Promise<number[]> {
-    const { status, owner, sampleId, completedAfter } = filter;
-    const query = this.db.createQueryBuilder(TaskRow, 'task').select('task.id', 'id');
+  async #places(
+    { status, owner, sampleId, completedAfter }: TaskFilter,
+    { condition, values }: Part,
+    limit: number,
+    offset: number,
+  ): Promise<ListPlace[]> {
+    const query = this.db
+      .createQueryBuilder(TaskRow, 'task')
+      .select('task.id', 'id')
+      .addSelect('task.completed_on', 'completedOn')
+      .where(condition, values);
     if (status !== undefined) query.andWhere('task.status = :status', { status });
     if (owner !== undefined) query.andWhere('task.owner = :owner', { owner });
     if (sampleId !== undefined) query.andWhere('task.sampleId = :sampleId', { sampleId });
     if (completedAfter !== undefined) {
-      query.andWhere('task.completedOn > :after', { after: utcText(completedAfter) });
+      query.andWhere('task.completedOn > :completedAfter', { completedAfter: utcText(completedAfter) });
     }
-    const rows = await query
+    return query
       .orderBy('task.completedOn', 'ASC', 'NULLS FIRST')
       .addOrderBy('task.id')
       .limit(limit)
       .offset(offset)
-      .getRawMany<{ id: number }>();
-    return rows.map((row) => row.id);
+      .getRawMany<ListPlace>();
   }
 
   /** In the order of `ids`; those that are gone are left out. */
-  async #rows(ids: readonly number[]): Promise<TaskRow[]> {
-    if (ids.length === 0) return [];
-    const rows = await this.db.manager.find(TaskRow, {
-      where: { id: In([...ids]) },
-      relations: { sample: true, tags: true },
-    });
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    return ids.flatMap((id) => byId.get(id) ?? []);
+  async #read(ids: readonly number[]): Promise<StoredTask[]> {
+    const found = await readTasks(this.db.manager, ids);
+    return ids.flatMap((id) => found.get(id) ?? []);
   }
+}
 
-  async #details(ids: readonly number[]): Promise<TaskDetails[]> {
-    const rows = await this.#rows(ids);
-    if (rows.length === 0) return [];
-    const theirs = { taskId: In([...ids]) };
-    const [guests, errors] = await Promise.all([
-      this.db.manager.find(GuestRow, { where: theirs }),
-      this.db.manager.find(ErrorRow, { where: theirs, order: { id: 'ASC' } }),
-    ]);
-    return rows.map((row) => ({
-      task: toTask(row),
-      guest: guests.find((guest) => guest.taskId === row.id) ?? null,
-      errors: errors.filter((error) => error.taskId === row.id).map((error) => error.message),
-    }));
-  }
+interface Part {
+  readonly condition: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** What comes after a place, in order. Each part is one range of an index; as one condition with OR they would be none. */
+function partsAfter(place: ListPlace | null): readonly Part[] {
+  if (place === null) return [{ condition: '1 = 1', values: {} }];
+  const { id, completedOn } = place;
+  if (completedOn !== null)
+    return [{ condition: '(task.completed_on, task.id) > (:completedOn, :id)', values: { completedOn, id } }];
+  return [
+    { condition: 'task.completed_on IS NULL AND task.id > :id', values: { id } },
+    { condition: 'task.completed_on IS NOT NULL', values: {} },
+  ];
 }
 
 async function sampleIdOf(db: EntityManager, sample: Omit<Sample, 'id'>): Promise<number> {

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Sample, Submission } from '#domain/task.js';
 import { openDatabase } from '#storage/database.js';
 import { findSample, tasksOfSample } from '#storage/samples.js';
-import type { TaskFilter } from '#storage/task-details.js';
+import type { ListPlace, TaskFilter } from '#storage/task-details.js';
 import { Tasks } from '#storage/tasks.js';
 import { aSubmission } from '../support/task.js';
 import { onEachDatabase } from '../support/databases.js';
@@ -148,6 +148,15 @@ onEachDatabase((fresh, kind) => {
     expect(await ids({ owner: 'ann' })).toEqual([2, 1]);
     expect(await ids({ sampleId: 1 })).toEqual([2, 4, 3, 1]);
     expect(await ids({ completedAfter: new Date('2020-01-01T00:00:00Z') })).toEqual([1]);
+    const paged: number[][] = [];
+    for (let after: ListPlace | null = null; ;) {
+      const page = await tasks.page({}, { limit: 1, after });
+      paged.push(page.tasks.map(({ task }) => task.id));
+      after = page.next;
+      if (after === null) break;
+    }
+    expect(paged).toEqual([[2], [4], [3], [1], []]);
+    expect((await tasks.page({ status: 'pending' }, { limit: 3 })).next).toBeNull();
     expect(await tasks.counts()).toMatchObject({ pending: 2, completed: 2, running: 0, total: 4 });
   });
 
@@ -193,7 +202,10 @@ onEachDatabase((fresh, kind) => {
       `SELECT id FROM tasks WHERE status = 'running' ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
       `SELECT id FROM tasks WHERE owner = 'ann' ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
       `SELECT id FROM tasks WHERE completed_on > '2020' ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
-      'SELECT status, COUNT(*) FROM tasks GROUP BY status',
+      `SELECT id FROM tasks WHERE completed_on IS NULL AND id > 7 ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
+      `SELECT id FROM tasks WHERE completed_on IS NOT NULL ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
+      `SELECT id FROM tasks WHERE (completed_on, id) > ('2020', 7) ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
+      `SELECT id FROM tasks WHERE status = 'reported' AND (completed_on, id) > ('2020', 7) ORDER BY completed_on ASC NULLS FIRST, id LIMIT 10`,
       `SELECT id FROM tasks WHERE status = 'pending' AND id > 7 ORDER BY id LIMIT 10`,
       'SELECT id FROM tasks WHERE sample_id = 3 ORDER BY id',
       'SELECT * FROM errors WHERE task_id IN (1, 2)',
@@ -210,6 +222,32 @@ onEachDatabase((fresh, kind) => {
       );
       expect(`${query}: ${plan}`).not.toMatch(/TEMP B-TREE|Sort/);
     }
+  });
+
+  test('the counts follow every task through every change', async () => {
+    const made = await Promise.all(Array.from({ length: 6 }, () => tasks.create(submission, null)));
+    const [first = 0, second = 0, third = 0] = made.map((task) => task.id);
+    await tasks.claim(first, 'w');
+    await tasks.claim(second, 'w');
+    await tasks.move(second, 'running', 'completed');
+    await tasks.delete(third, ['pending']);
+    await db
+      .transaction(async (rolledBack) => {
+        await rolledBack.query(`UPDATE tasks SET status = 'reported'`);
+        throw new Error('undo');
+      })
+      .catch(() => {}); // the error is ours, to undo it
+    expect(await tasks.counts()).toEqual({
+      pending: 3,
+      running: 1,
+      completed: 1,
+      reported: 0,
+      recovered: 0,
+      failed_analysis: 0,
+      failed_processing: 0,
+      failed_reporting: 0,
+      total: 5,
+    });
   });
 
   /** What the planner would do with a large table: PostgreSQL reads a small one whole, so that is forbidden here. */
