@@ -4,6 +4,7 @@ import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
 import { StatusController } from './status.controller.js';
 import { EventsController } from './tasks/events.controller.js';
+import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { SubmitController } from './tasks/submit.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
@@ -16,6 +17,7 @@ export class ApiModule {
       controllers: [
         SubmitController,
         TasksController,
+        ListController,
         EventsController,
         ReportController,
         FilesController,

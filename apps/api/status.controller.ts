@@ -3,17 +3,25 @@ import { availableParallelism, hostname, loadavg } from 'node:os';
 import { Controller, Get } from '@nestjs/common';
 import { Context } from './context.js';
 import { diskSpace, type DiskSpace } from './disk.js';
+import { shared } from './shared.js';
 
 /** The API that is spoken here: clients look at the version before they ask for what only a 2.x has. */
 const CUCKOO_VERSION = '2.0.7';
 
 @Controller('cuckoo')
 export class StatusController {
+  /** A hundred schedulers that ask at once cost as much as one. */
+  readonly #now = shared(() => this.#status());
+
   constructor(private readonly by: Context) {}
 
-  /** Schedulers ask every few seconds: two queries, and nothing that needs a worker to be there. */
   @Get('status')
   async status(): Promise<object> {
+    return this.#now();
+  }
+
+  /** Schedulers ask every few seconds: a few cheap queries, and nothing that needs a worker to be there. */
+  async #status(): Promise<object> {
     const { tasks, machines, home } = this.by;
     const [counts, { total, available }, memory, analyses, binaries] = await Promise.all([
       tasks.counts(),

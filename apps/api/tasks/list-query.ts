@@ -1,18 +1,23 @@
 import { TASK_STATUSES } from '#domain/task.js';
-import type { TaskFilter } from '#storage/task-details.js';
+import type { ListPlace, TaskFilter } from '#storage/task-details.js';
+import { parseCount } from '../paths.js';
 import { problem } from '../problem.js';
+import { parseCursor } from './cursor.js';
 
 export interface ListQuery {
   /** Null: nothing can match. */
   readonly filter: TaskFilter | null;
   readonly idsOnly: boolean;
+  readonly page: { readonly limit?: number; readonly offset?: number };
+  /** Only with `?cursor=`: one page after that place; null is the first. */
+  readonly after?: ListPlace | null;
 }
 
 /** Unix seconds of the last instant that a JavaScript date can name. */
 const LAST_SECOND = 8_640_000_000_000;
 
 /**
- * `?status=`, `?owner=`, `?completed_after=<unix seconds>`, `?ids=`.
+ * `?status=`, `?owner=`, `?completed_after=<unix seconds>`, `?ids=`, `?limit=`, and `?offset=` or `?cursor=`.
  *
  * @throws 400 naming the parameter
  */
@@ -26,7 +31,33 @@ export function readListQuery(query: Readonly<Record<string, unknown>>): ListQue
     ...(completedAfter !== undefined && { completedAfter: fromUnix(completedAfter) }),
   };
   const possible = status === undefined || TASK_STATUSES.some((known) => known === status);
-  return { filter: possible ? filter : null, idsOnly: one(query, 'ids') !== undefined };
+  return {
+    filter: possible ? filter : null,
+    idsOnly: one(query, 'ids') !== undefined,
+    ...readPage(query),
+  };
+}
+
+function readPage(query: Readonly<Record<string, unknown>>): Pick<ListQuery, 'page' | 'after'> {
+  const limit = whole(query, 'limit');
+  const offset = whole(query, 'offset');
+  if (query['cursor'] === undefined) {
+    return { page: { ...(limit !== undefined && { limit }), ...(offset !== undefined && { offset }) } };
+  }
+  const cursor = one(query, 'cursor');
+  const after = cursor === undefined ? null : parseCursor(cursor);
+  if (cursor !== undefined && after === null)
+    throw problem(400, '"cursor" must be a next_cursor of an earlier answer, or empty for the first page');
+  if (offset !== undefined) throw problem(400, 'Give "cursor" or "offset", not both');
+  return { after, page: limit === undefined ? {} : { limit } };
+}
+
+function whole(query: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const text = one(query, name);
+  if (text === undefined) return undefined;
+  const value = parseCount(text);
+  if (value === null) throw problem(400, `"${name}" must be a whole number, 0 or more`);
+  return value;
 }
 
 /** Of a parameter given twice the first counts; given empty, it is not given. */
