@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import { HOST_PACKAGES } from '#guest/image/recipe.js';
 
 export interface HostPackage {
   /** Debian and Ubuntu share the name. */
   readonly apt: string;
-  /** The package is there when this program is. */
+  /** The package is there when this program is on the PATH, or this path exists. */
   readonly program: string;
   readonly why: string;
 }
@@ -29,6 +29,13 @@ export const TEST_PACKAGES: readonly HostPackage[] = [
   { apt: 'python3', program: 'python3', why: 'runs the in-guest agent and analyzer' },
   { apt: 'postgresql', program: 'initdb', why: 'the database of many hosts (a private one is started)' },
   { apt: 'curl', program: 'curl', why: 'a REST client that is not ours' },
+  { apt: 'wget', program: 'wget', why: 'another REST client' },
+  {
+    apt: 'python3-requests',
+    program: '/usr/lib/python3/dist-packages/requests',
+    why: "what the REST API's first clients are written with",
+  },
+  { apt: 'unzip', program: 'unzip', why: 'reads our zip files' },
 ];
 
 /** Programs of the administrator are not always on a user's PATH. */
@@ -45,7 +52,7 @@ export function isInstalled(program: string): boolean {
   ];
   return folders.some((folder) => {
     try {
-      accessSync(join(folder, program), constants.X_OK);
+      accessSync(resolve(folder, program), constants.X_OK);
       return true;
     } catch {
       return false;
