@@ -48,6 +48,16 @@ describe('REST API: the protocol', () => {
       expect({ path, status: answer.status, body: answer.body }).toEqual({ path, status, body: { message } });
       expect(Object.fromEntries(answer.headers)).toMatchObject(HEADERS);
     }
+    for (const [path, method, allow] of [
+      ['/v1//tasks/create/file/?x=/', 'GET', 'POST'],
+      ['/tasks/create/file', 'HEAD', 'POST'],
+      ['/tasks/list/1', 'OPTIONS', 'GET, HEAD'],
+      ['/tasks/view/1', 'PUT', 'GET, HEAD'],
+      ['/tasks/view/1', 'PROPFIND', 'GET, HEAD'],
+    ] as const) {
+      const { status, headers } = await fetch(`${api.url}${path}`, { method });
+      expect([path, status, headers.get('allow')]).toEqual([path, 405, allow]);
+    }
     expect(Object.fromEntries((await ask(api, '/tasks/list')).headers)).toMatchObject(HEADERS);
   });
 

@@ -49,4 +49,6 @@ test.each([
     'use localhost or an address',
   );
   expect(() => mustCallUsByName(named, '127.0.0.1')).not.toThrow();
+  const node = { 'accept-language': '*', 'sec-fetch-mode': 'cors' };
+  expect(() => mustCallUsByName({ ...named, ...node }, '127.0.0.1')).not.toThrow();
 });

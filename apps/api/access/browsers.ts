@@ -42,9 +42,14 @@ export function mustCallUsByName(headers: IncomingHttpHeaders, ownName: string):
   );
 }
 
-/** Every browser sends a language, and no page can keep it from that; Fetch metadata goes to trusted addresses only. */
+/**
+ * Every browser sends a language, and no page can keep it from that; a site only to addresses it trusts. Node's fetch
+ * sends a language too, but with a mode and no site, which no page can make a browser do.
+ */
 function isBrowser(headers: IncomingHttpHeaders): boolean {
-  return ['accept-language', 'origin', 'sec-fetch-site'].some((name) => headers[name] !== undefined);
+  const [language, mode] = [headers['accept-language'], headers['sec-fetch-mode']];
+  const sites = [headers['sec-fetch-site'], headers.origin];
+  return sites.some((site) => site !== undefined) || (language !== undefined && mode === undefined);
 }
 
 function isAddress(hostname: string): boolean {
