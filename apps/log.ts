@@ -1,6 +1,6 @@
 /** One line of the operator's log: JSON with fixed fields, so that it can be searched and counted. */
 export interface LogFields {
-  readonly task?: number;
+  readonly task?: number | null;
   readonly machine?: string;
   readonly stage?: string;
   readonly code?: string;

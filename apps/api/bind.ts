@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import type { NamedToken } from '#config/tokens.js';
 import { SandboxError } from '#domain/errors.js';
 
 /**
@@ -7,16 +8,23 @@ import { SandboxError } from '#domain/errors.js';
  *
  * @throws CONFIG_INVALID
  */
-export async function mustBeSafe(host: string, token: string): Promise<void> {
-  if (token !== '' || (await isLoopback(host))) return;
+export async function mustBeSafe(host: string, tokens: readonly NamedToken[]): Promise<void> {
+  if (tokens.length > 0 || (await isLoopback(host))) return;
   throw new SandboxError(
     'CONFIG_INVALID',
-    `the API would listen on ${host} without authentication; set api_token in [cuckoo] of cuckoo.conf, or listen on 127.0.0.1`,
+    `the API would listen on ${host} without authentication; set api_token in [cuckoo] of cuckoo.conf or a token in [tokens], or listen on 127.0.0.1`,
   );
 }
 
 async function isLoopback(host: string): Promise<boolean> {
-  const addresses =
-    isIP(host) > 0 ? [host] : (await lookup(host, { all: true })).map((found) => found.address);
+  const addresses = isIP(host) > 0 ? [host] : await resolve(host);
   return addresses.every((address) => /^127\.|^::1$|^::ffff:127\./.test(address));
+}
+
+async function resolve(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch (cause) {
+    throw new SandboxError('CONFIG_INVALID', `the API cannot listen on ${JSON.stringify(host)}`, { cause });
+  }
 }

@@ -2,15 +2,14 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, reason, SandboxError } from '#domain/errors.js';
 import type { Log } from '../log.js';
+import { refusalBody, type Refusal } from './refusal.js';
 import type { RouteTable } from './route-table.js';
 
-interface Answer {
-  readonly status: number;
-  readonly message: string;
+interface Answer extends Refusal {
   readonly allow?: string;
 }
 
-/** The one place where an error becomes an HTTP answer: always `{"message": <text>}`. */
+/** The one place where an error of a route or a hook becomes an HTTP answer. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
   constructor(
@@ -27,26 +26,35 @@ export class ErrorFilter implements ExceptionFilter {
       this.log('debug', reason(error), { path: request.url });
       return;
     }
-    const { status, message, allow } = this.#answer(error, request);
+    const { allow, ...refusal } = this.#answer(error, request);
+    const { status } = refusal;
     if (status >= 500) this.log('error', reason(error), { path: request.url, status });
     if (allow !== undefined) void reply.header('allow', allow);
-    void reply.status(status).header('content-type', 'application/json').send({ message });
+    const { type, body } = refusalBody(refusal, {
+      accept: request.headers.accept,
+      url: request.originalUrl,
+    });
+    void reply.status(status).header('content-type', type).send(body);
   }
 
   #answer(error: unknown, request: FastifyRequest): Answer {
-    if (error instanceof SandboxError) return { status: ERRORS[error.code].http, message: error.message };
+    if (error instanceof SandboxError) {
+      const { code, message } = error;
+      return { status: ERRORS[code].http, message, code };
+    }
     if (error instanceof HttpException) return this.#ofHttp(error, request);
     const status = (error as { statusCode?: unknown }).statusCode;
     if (typeof status === 'number' && status >= 400 && status < 500)
       return { status, message: reason(error) };
-    return { status: 500, message: 'An internal error occurred' };
+    return { status: 500, message: 'An internal error occurred', code: 'INTERNAL' };
   }
 
   #ofHttp(error: HttpException, request: FastifyRequest): Answer {
     const body = error.getResponse();
     const status = error.getStatus();
     if (typeof body === 'object' && Object.keys(body).join() === 'message') {
-      return { status, message: (body as { message: string }).message };
+      const { message } = body as { message: string };
+      return { status, message, ...(status === 400 && { code: 'BAD_REQUEST' }) };
     }
     // Nest's own: no such route, or a route with another method.
     const methods = status === 404 ? this.routes.methods(request.url) : [];

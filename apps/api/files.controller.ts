@@ -2,6 +2,7 @@ import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { binaryPath } from '#storage/binaries.js';
 import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
+import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { parseId } from './paths.js';
 import { problem } from './problem.js';
@@ -15,6 +16,7 @@ export class FilesController {
   constructor(private readonly by: Context) {}
 
   @Get('view/:kind/:value')
+  @Needs('read')
   async view(
     @Param('kind') kind: string,
     @Param('value') value: string,
@@ -25,6 +27,7 @@ export class FilesController {
   }
 
   @Get('get/:sha256')
+  @Needs('download')
   async get(@Res() reply: FastifyReply, @Param('sha256') text: string): Promise<void> {
     const sha256 = text.toLowerCase();
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw missing();

@@ -1,6 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import type { ConnectionError, FastifyInstance } from 'fastify';
+import { refusalBody, type Refusal } from './refusal.js';
 
 /** On every answer, whatever its status: clients of Cuckoo have seen these since 2012. */
 export const HEADERS = {
@@ -12,10 +13,6 @@ export const HEADERS = {
   'cache-control': 'no-cache',
   expires: '0',
 } as const;
-
-const UNAUTHORIZED = {
-  message: "Authentication in the form of an 'Authorization: Bearer <TOKEN>' header is required",
-};
 
 export function addHeaders(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', async (_request, reply) => {
@@ -29,37 +26,42 @@ export function addHeaders(fastify: FastifyInstance): void {
   });
 }
 
-/** Every request, also to paths that do not exist. Without a token any Authorization header is ignored. */
-export function addAuthentication(fastify: FastifyInstance, token: string): void {
-  if (token === '') return;
-  const expected = digest(`Bearer ${token}`);
-  fastify.addHook('onRequest', async (request, reply) => {
-    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
-    await reply.code(401).send(UNAUTHORIZED);
-  });
-}
-
-/** Hashed first, so that the comparison takes the same time whatever the length. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
-/** Bytes that are not HTTP: Node's parser gave up, there is no request to answer. */
-export function answerGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+/** Bytes that are not HTTP, or too many, or too late: Node's parser gave up, there is no request to answer. */
+export function answerGarbage(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  const body = JSON.stringify({ message: 'The request is not HTTP' });
+  const refusal = refusalOf(error.code);
+  // The headers may be among the bytes that came.
+  const [, accept] = /^accept:(.*)$/im.exec(bytesOf(error).toString('latin1')) ?? [];
+  const { type, body } = refusalBody(refusal, { accept });
   const headers = Object.entries({
     ...HEADERS,
-    'content-type': 'application/json',
+    'content-type': type,
     'content-length': String(body.length),
     connection: 'close',
   });
-  socket.end(
-    `HTTP/1.1 ${status}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
-  );
+  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.write(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\n${head}\r\n`);
+  socket.end(body);
+}
+
+/** @see https://nodejs.org/docs/latest-v20.x/api/http.html#event-clienterror */
+function refusalOf(code: string): Refusal {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return { status: 431, message: 'The headers of the request are too large' };
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return {
+      status: 408,
+      message: 'The headers of the request did not arrive in time',
+      code: 'REQUEST_TOO_SLOW',
+    };
+  }
+  return { status: 400, message: 'The request is not HTTP', code: 'BAD_REQUEST' };
+}
+
+/** What had come in; Fastify's type has it as it looks in JSON. Not there after a time-out. */
+function bytesOf({ rawPacket }: { readonly rawPacket?: unknown }): Buffer {
+  return Buffer.isBuffer(rawPacket) ? rawPacket : Buffer.alloc(0);
 }

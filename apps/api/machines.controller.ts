@@ -1,5 +1,6 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import type { MachineRow } from '#storage/entities/machine.entity.js';
+import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { plainDateOrNull } from './dates.js';
 import { problem } from './problem.js';
@@ -9,11 +10,13 @@ export class MachinesController {
   constructor(private readonly by: Context) {}
 
   @Get('list')
+  @Needs('read')
   async list(): Promise<{ machines: ReturnType<typeof machineView>[] }> {
     return { machines: (await this.by.machines.list()).map(machineView) };
   }
 
   @Get('view/:name')
+  @Needs('read')
   async view(@Param('name') name: string): Promise<{ machine: ReturnType<typeof machineView> }> {
     const machine = name.includes('\0') ? null : await this.by.machines.find(name);
     if (!machine) throw problem(404, 'Machine not found');

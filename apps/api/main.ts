@@ -30,13 +30,15 @@ await runMain(async () => {
   const { settings, warnings } = await loadSettings(homePaths(dir).conf);
   for (const warning of warnings) log('warn', warning, { code: 'CONFIG_INVALID' });
 
-  const { api, cuckoo } = settings.cuckoo;
+  const { api, tokens } = settings.cuckoo;
   const host = values.host ?? api.host;
   const port = readPort(values.port) ?? api.port;
-  await mustBeSafe(host, cuckoo.api_token);
+  await mustBeSafe(host, tokens);
+  if (tokens.length === 0) log('info', 'no token is set: every program of this host may use the API');
 
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
-  const context = await openContext({ home: dir, settings: settings.cuckoo, log, shutdown }, cleanup);
+  const bound = { ...settings.cuckoo, api: { ...api, host } };
+  const context = await openContext({ home: dir, settings: bound, log, shutdown }, cleanup);
   const app = await createServer(context);
   cleanup.defer(() => app.close());
   try {

@@ -1,16 +1,27 @@
 /**
- * The one form of a path that routes are written in: no doubled slashes, no slash at the end, no `/v1` before it.
- * Clients of ten years write all of these.
+ * The one form of a path that routes are written in: no doubled slashes, no slash at the end, no `/v1` before it, no
+ * `http://host` as for a proxy. Clients of ten years write all of these.
  */
 export function normalizeUrl(url: string): string {
-  const at = url.search(/[?#]/);
-  const path = at === -1 ? url : url.slice(0, at);
-  const rest = at === -1 ? '' : url.slice(at);
+  const own = url.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
+  const at = own.search(/[?#]/);
+  const path = decodable(at === -1 ? own : own.slice(0, at));
+  const rest = at === -1 ? '' : own.slice(at);
   const short = path
     .replace(/\/{2,}/g, '/')
     .replace(/(.)\/$/, '$1')
     .replace(/^\/v1(?=\/)/, '');
   return `${short}${rest}`;
+}
+
+/** What is no percent-encoding of UTF-8 is taken as it stands: it names nothing, as in Cuckoo. */
+function decodable(path: string): string {
+  try {
+    decodeURIComponent(path);
+    return path;
+  } catch {
+    return path.replaceAll('%', '%25');
+  }
 }
 
 /** Largest id a 32-bit column holds. */

@@ -15,6 +15,10 @@ test.each([
   ['/', '/'],
   ['/v1', '/v1'],
   ['/v10/x', '/v10/x'],
+  ['http://sandbox.lab:8090//tasks/list/', '/tasks/list'],
+  ['http://sandbox.lab', '/'],
+  ['/tasks/view/%zz?a=%zz', '/tasks/view/%25zz?a=%zz'],
+  ['/files/view/md5/%ff', '/files/view/md5/%25ff'],
 ])('%s is %s', (url, normal) => {
   expect(normalizeUrl(url)).toBe(normal);
   expect(normalizeUrl(normal)).toBe(normal);
@@ -96,10 +100,11 @@ test('no field makes a submission fail but with a 400 that names it', () => {
 });
 
 test('off this host only with a token', async () => {
-  for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost']) await mustBeSafe(host, '');
-  await mustBeSafe('0.0.0.0', 'token');
+  const token = { name: 'siem', scopes: ['read'], sha256: '' } as const;
+  for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost']) await mustBeSafe(host, []);
+  await mustBeSafe('0.0.0.0', [token]);
   for (const host of ['0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1']) {
-    await expect(mustBeSafe(host, '')).rejects.toMatchObject({
+    await expect(mustBeSafe(host, [])).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('api_token'),
     });

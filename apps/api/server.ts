@@ -3,34 +3,51 @@ import type { IncomingMessage } from 'node:http';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply } from 'fastify';
+import { addAudit } from './access/audit.js';
+import { addGate } from './access/gate.js';
 import { ApiModule } from './api.module.js';
 import type { Context } from './context.js';
 import { ErrorFilter } from './error.filter.js';
-import { addAuthentication, addHeaders, answerGarbage, HEADERS } from './hooks.js';
+import { addHeaders, answerGarbage } from './hooks.js';
+import { addPace } from './pace.js';
 import { normalizeUrl } from './paths.js';
 import { RouteTable } from './route-table.js';
 
 /** Bytes of a form that is no upload. */
 const FORM_LIMIT = 1024 * 1024;
-/** Milliseconds a connection may be silent, more than any request waits. */
-const IDLE_MS = 120_000;
 /** Milliseconds a refused upload is still read, so that its sender gets to read why. */
 const LINGER_MS = 5000;
 
+/** Milliseconds. */
+export interface TimeLimits {
+  /** A connection may be silent for: more than any request waits. */
+  readonly idle: number;
+  /** All headers of a request must have come in. */
+  readonly headers: number;
+  /** Some of a body must come in each. */
+  readonly pace: number;
+}
+
+export const TIME_LIMITS: TimeLimits = { idle: 120_000, headers: 60_000, pace: 60_000 };
+
 /** The API, not yet listening. */
-export async function createServer(context: Context): Promise<NestFastifyApplication> {
+export async function createServer(
+  context: Context,
+  limits: TimeLimits = TIME_LIMITS,
+): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     rewriteUrl: (request: IncomingMessage) => normalizeUrl(request.url ?? '/'),
-    routerOptions: { maxParamLength: 1024 },
-    connectionTimeout: IDLE_MS,
+    // More than Node takes for a request's head: the router has no limit of its own to complain about.
+    routerOptions: { maxParamLength: 64 * 1024 },
+    connectionTimeout: limits.idle,
+    http: {
+      headersTimeout: limits.headers,
+      connectionsCheckingInterval: limits.headers / 4,
+      // Node would answer those without a Host itself, without our headers.
+      requireHostHeader: false,
+    },
     forceCloseConnections: true,
     clientErrorHandler: answerGarbage,
-    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) => {
-      // As bytes: Fastify would add a charset to JSON, and no hook of ours runs here.
-      const body = Buffer.from(JSON.stringify({ message: 'The path is not a valid URL' }));
-      void reply.code(400).headers(HEADERS).header('content-type', 'application/json').send(body);
-    },
   });
   const fastify = adapter.getInstance();
   const routes = new RouteTable();
@@ -38,7 +55,11 @@ export async function createServer(context: Context): Promise<NestFastifyApplica
     for (const one of [method].flat()) routes.add(one, url);
   });
   addHeaders(fastify);
-  addAuthentication(fastify, context.settings.cuckoo.api_token);
+  await addGate(fastify, context.settings);
+  addPace(fastify, limits.pace);
+  addAudit(fastify, context.log);
+  // Whatever a client expects of us, it gets an answer of ours.
+  fastify.server.on('checkExpectation', (...both) => fastify.server.emit('request', ...both));
   fastify.addHook('onResponse', async ({ raw }) => {
     if (raw.complete || raw.destroyed) return;
     raw.resume();

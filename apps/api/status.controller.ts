@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { availableParallelism, hostname, loadavg } from 'node:os';
 import { Controller, Get } from '@nestjs/common';
+import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { diskSpace, type DiskSpace } from './disk.js';
 import { shared } from './shared.js';
@@ -16,6 +17,7 @@ export class StatusController {
   constructor(private readonly by: Context) {}
 
   @Get('status')
+  @Needs('read')
   async status(): Promise<object> {
     return this.#now();
   }

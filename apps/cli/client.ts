@@ -134,6 +134,9 @@ function codeOf(status: number): ErrorCode {
   if (status === 507) return 'NO_DISK_SPACE';
   if (status === 413) return 'UPLOAD_TOO_LARGE';
   if (status === 401) return 'TOKEN_NEEDED';
+  if (status === 403) return 'SCOPE_MISSING';
+  if (status === 429) return 'RATE_LIMITED';
+  if (status === 408) return 'REQUEST_TOO_SLOW';
   return status >= 500 ? 'INTERNAL' : 'BAD_REQUEST';
 }
 

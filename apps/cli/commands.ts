@@ -45,7 +45,7 @@ Runs the REST API, the machines and a private Redis on this host until Ctrl-C. C
 cannot finish (it stays pending) and exits; a second Ctrl-C ends everything at once.
 
   --machines N      how many default guests (default: as many as memory and cores allow, at most 4)
-  --host H          address of the REST API (default 127.0.0.1; another address needs api_token in cuckoo.conf)
+  --host H          address of the REST API (default 127.0.0.1; another address needs a token in cuckoo.conf)
   --port P          port of the REST API (default 8090)
 ${HOME_HELP}`,
   },

@@ -5,7 +5,7 @@ export const CUCKOO_CONF = {
   cuckoo: {
     api_token: text(
       '',
-      'Token of the REST API: requests must then carry "Authorization: Bearer <token>".\nEmpty: no authentication, and only loopback addresses may be listened on.',
+      'Token of the REST API that may do everything: requests must then carry "Authorization: Bearer <token>".\nEmpty, and none in [tokens]: no authentication, and only loopback addresses may be listened on.',
     ),
     machinery: matching(
       'qemu',
@@ -77,10 +77,14 @@ export const CUCKOO_CONF = {
       '127.0.0.1',
       /^[0-9a-zA-Z.:_-]+$/,
       'a host name or an IP address',
-      'Address of the REST API. Anything but loopback needs an api_token.',
+      'Address of the REST API. Anything but loopback needs a token: api_token, or one in [tokens].',
     ),
     port: int(8090, 'TCP port of the REST API; 0 = any free one.', { max: 65535 }),
     upload_max_size: int(1073741824, 'Bytes that one submitted file may have.', { min: 1 }),
+    rate_limit: int(
+      0,
+      'Requests per minute of one client: of a token, or of an address where none is needed; 0 = no limit.',
+    ),
   },
   processing: {
     analysis_size_limit: unused('134217728', 'logs are read as streams, each section with its own bound.'),

@@ -8,6 +8,7 @@ import { QEMU_CONF } from './qemu-conf.js';
 import { readConf } from './read-conf.js';
 import { renderConf } from './render.js';
 import { loadSettings, qemuSettings } from './settings.js';
+import { TOKENS_DOC } from './tokens.js';
 
 const cuckoo = (text: string) =>
   readConf(text, { file: 'cuckoo.conf', schema: CUCKOO_CONF, strict: ['queue', 'api'] });
@@ -115,7 +116,13 @@ test('a home without files has the defaults, and nothing can change them', async
   const dir = await mkdtemp(join(tmpdir(), 'malkoha-conf-'));
   try {
     const { settings, warnings } = await loadSettings(dir);
-    expect(settings.cuckoo.api).toEqual({ host: '127.0.0.1', port: 8090, upload_max_size: 1_073_741_824 });
+    expect(settings.cuckoo.api).toEqual({
+      host: '127.0.0.1',
+      port: 8090,
+      upload_max_size: 1_073_741_824,
+      rate_limit: 0,
+    });
+    expect(settings.cuckoo.tokens).toEqual([]);
     expect(settings.cuckoo.resultserver).toMatchObject({
       ip: '127.0.0.1',
       port: 2042,
@@ -138,12 +145,13 @@ test('a home without files has the defaults, and nothing can change them', async
 test.each([
   [
     'cuckoo.conf',
-    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue] and [api] are our own.',
+    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [api] and [tokens] are our own.',
     CUCKOO_CONF,
+    `\n${TOKENS_DOC}`,
   ],
-  ['qemu.conf', 'Malkoha: the machines that QEMU runs.', QEMU_CONF],
-])('conf/%s is the commented default of every key', async (name, title, schema) => {
-  const rendered = renderConf(title, schema);
+  ['qemu.conf', 'Malkoha: the machines that QEMU runs.', QEMU_CONF, ''],
+])('conf/%s is the commented default of every key', async (name, title, schema, more) => {
+  const rendered = `${renderConf(title, schema)}${more}`;
   if (process.env['UPDATE_CONF'] === '1')
     await writeFile(new URL(`../../conf/${name}`, import.meta.url), rendered);
   expect(await readFile(new URL(`../../conf/${name}`, import.meta.url), 'utf8')).toBe(rendered);

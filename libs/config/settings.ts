@@ -5,8 +5,12 @@ import { CUCKOO_CONF } from './cuckoo-conf.js';
 import { splitList, type Values } from './field.js';
 import { QEMU_CONF, QEMU_MACHINE } from './qemu-conf.js';
 import { hint, readConf, readSection, type Conf } from './read-conf.js';
+import { readTokens, type NamedToken } from './tokens.js';
 
-export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'];
+export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'] & {
+  /** Tokens that the API takes, that of `[cuckoo] api_token` first; none: it asks for no token. */
+  readonly tokens: readonly NamedToken[];
+};
 
 /** A machine of one's own: a section named in `[qemu] machines`. */
 export type QemuMachineSettings = Values<typeof QEMU_MACHINE> & { readonly name: string };
@@ -42,21 +46,33 @@ export async function loadSettings(
     readIfThere(join(confDir, 'cuckoo.conf')),
     readIfThere(join(confDir, 'qemu.conf')),
   ]);
-  const cuckoo = readConf(cuckooText, {
-    file: join(confDir, 'cuckoo.conf'),
-    schema: CUCKOO_CONF,
+  const cuckoo = cuckooSettings(join(confDir, 'cuckoo.conf'), cuckooText, variables);
+  const qemu = qemuSettings(join(confDir, 'qemu.conf'), qemuText, variables);
+  return {
+    settings: deepFreeze({ cuckoo: cuckoo.settings, qemu: qemu.settings }),
+    warnings: [...cuckoo.warnings, ...qemu.warnings],
+  };
+}
+
+/** @throws CONFIG_INVALID */
+export function cuckooSettings(
+  file: string,
+  text: string,
+  variables?: ReadonlyMap<string, string>,
+): { settings: CuckooSettings; warnings: readonly string[] } {
+  const schema = CUCKOO_CONF;
+  const { values, others, warnings } = readConf(text, {
+    file,
+    schema,
     strict: OURS,
     ...(variables && { variables }),
   });
-  const qemu = qemuSettings(join(confDir, 'qemu.conf'), qemuText, variables);
-  const unknown = [...cuckoo.others.keys()].map(
-    (name) =>
-      `${join(confDir, 'cuckoo.conf')}: [${name}] is not a known section${hint(name, Object.keys(CUCKOO_CONF))}`,
-  );
-  return {
-    settings: deepFreeze({ cuckoo: cuckoo.values, qemu: qemu.settings }),
-    warnings: [...cuckoo.warnings, ...unknown, ...qemu.warnings],
-  };
+  const known = [...Object.keys(schema), 'tokens'];
+  const unknown = [...others.keys()]
+    .filter((name) => name !== 'tokens')
+    .map((name) => `${file}: [${name}] is not a known section${hint(name, known)}`);
+  const tokens = readTokens(file, values.cuckoo.api_token, others.get('tokens') ?? []);
+  return { settings: { ...values, tokens }, warnings: [...warnings, ...unknown] };
 }
 
 /** @throws CONFIG_INVALID */

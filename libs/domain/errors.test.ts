@@ -4,10 +4,11 @@ import { ERRORS, reason, SandboxError } from './errors.js';
 
 test('docs/errors.md has the row of every code (node tools/errors-doc.js writes it)', async () => {
   const page = await readFile(new URL('../../docs/errors.md', import.meta.url), 'utf8');
-  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+  const rows = page.split('\n').filter((line) => line.startsWith('| <a id='));
   expect(rows).toEqual(
     Object.entries(ERRORS).map(
-      ([code, { retry, http, help }]) => `| \`${code}\` | ${http} | ${retry ? 'yes' : 'no'} | ${help} |`,
+      ([code, { retry, http, help }]) =>
+        `| <a id="${code.toLowerCase()}"></a>\`${code}\` | ${http} | ${retry ? 'yes' : 'no'} | ${help} |`,
     ),
   );
 });

@@ -33,7 +33,27 @@ export const ERRORS = {
   TOKEN_NEEDED: {
     retry: false,
     http: 401,
-    help: 'Give the token of [cuckoo] api_token in cuckoo.conf, with `--token` or in $MALKOHA_TOKEN.',
+    help: 'Give a token of cuckoo.conf (`api_token`, or one in [tokens]) with `--token` or in $MALKOHA_TOKEN.',
+  },
+  SCOPE_MISSING: {
+    retry: false,
+    http: 403,
+    help: 'Use a token that has the named scope; [tokens] in cuckoo.conf gives scopes to tokens.',
+  },
+  FOREIGN_PAGE: {
+    retry: false,
+    http: 403,
+    help: 'Only browsers are refused so: open the API by its own address, or ask with a program.',
+  },
+  RATE_LIMITED: {
+    retry: true,
+    http: 429,
+    help: 'Wait as long as the message says, and ask less often; `rate_limit` in cuckoo.conf is the limit.',
+  },
+  REQUEST_TOO_SLOW: {
+    retry: true,
+    http: 408,
+    help: 'Send the request again, without pauses; is the network between broken?',
   },
   TASK_NOT_FOUND: { retry: false, http: 404, help: 'List the tasks with GET /tasks/list.' },
   SAMPLE_MISSING: {

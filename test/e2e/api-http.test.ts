@@ -39,7 +39,7 @@ describe('REST API: the protocol', () => {
       ['/tasks/view/1.5', 'GET', 404, 'Not found'],
       ['/tasks/view/99999999999999999999', 'GET', 404, 'Task not found'],
       ['/tasks/list/x', 'GET', 404, 'Not found'],
-      ['/tasks/view/%zz', 'GET', 400, 'The path is not a valid URL'],
+      ['/tasks/view/%zz', 'GET', 404, 'Not found'],
       ['/tasks/create/file', 'GET', 405, 'Method not allowed'],
       ['/tasks/list', 'POST', 405, 'Method not allowed'],
       [`/tasks/delete/${id}`, 'DELETE', 405, 'Method not allowed'],
@@ -47,6 +47,16 @@ describe('REST API: the protocol', () => {
       const answer = await ask(api, path, { method });
       expect({ path, status: answer.status, body: answer.body }).toEqual({ path, status, body: { message } });
       expect(Object.fromEntries(answer.headers)).toMatchObject(HEADERS);
+    }
+    for (const [path, method, allow] of [
+      ['/v1//tasks/create/file/?x=/', 'GET', 'POST'],
+      ['/tasks/create/file', 'HEAD', 'POST'],
+      ['/tasks/list/1', 'OPTIONS', 'GET, HEAD'],
+      ['/tasks/view/1', 'PUT', 'GET, HEAD'],
+      ['/tasks/view/1', 'PROPFIND', 'GET, HEAD'],
+    ] as const) {
+      const { status, headers } = await fetch(`${api.url}${path}`, { method });
+      expect([path, status, headers.get('allow')]).toEqual([path, 405, allow]);
     }
     expect(Object.fromEntries((await ask(api, '/tasks/list')).headers)).toMatchObject(HEADERS);
   });
@@ -133,13 +143,24 @@ describe('REST API: the protocol', () => {
     expect((await send(`/tasks/delete/${id}`, {})).status).toBe(200);
   });
 
-  /** fetch() does not let a test say Origin or Sec-Fetch-Site. */
+  test('without a token a browser may not read by a name that some page made ours; a program may', async () => {
+    const rebound = { host: 'evil.example:8090', 'accept-language': 'en' };
+    for (const path of ['/tasks/list', '/nothing/here']) expect((await send(path, rebound)).status).toBe(403);
+    expect((await send('/tasks/list', { host: 'sandbox.lab' })).status).toBe(200);
+    expect((await send('/tasks/list', { 'accept-language': 'en' })).status).toBe(200);
+    await using locked = await startApi('[cuckoo]\napi_token = s3cret\n');
+    const authorized = { ...rebound, authorization: 'Bearer s3cret' };
+    expect((await send('/tasks/list', authorized, undefined, locked)).status).toBe(200);
+  });
+
+  /** fetch() does not let a test say Host, Origin or Sec-Fetch-Site. */
   async function send(
     path: string,
     headers: Record<string, string>,
     body?: string,
+    { url } = api,
   ): Promise<{ status: number }> {
-    const request = httpRequest(`${api.url}${path}`, {
+    const request = httpRequest(`${url}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
         ...headers,

@@ -2,14 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CUCKOO_CONF } from '#config/cuckoo-conf.js';
-import { readConf } from '#config/read-conf.js';
-import type { CuckooSettings } from '#config/settings.js';
+import { cuckooSettings } from '#config/settings.js';
 import { homePaths } from '#config/home.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
 import type { Context } from '../../apps/api/context.js';
 import { openContext } from '../../apps/api/open-context.js';
-import { createServer } from '../../apps/api/server.js';
+import { createServer, TIME_LIMITS, type TimeLimits } from '../../apps/api/server.js';
 import { Cleanup } from '../../apps/cleanup.js';
 
 export interface TestApi extends AsyncDisposable {
@@ -22,7 +20,7 @@ export interface TestApi extends AsyncDisposable {
 }
 
 /** The real API on a real port, over a real Redis and SQLite, in a home folder of its own. `conf` is text of cuckoo.conf. */
-export async function startApi(conf = ''): Promise<TestApi> {
+export async function startApi(conf = '', limits: Partial<TimeLimits> = {}): Promise<TestApi> {
   const home = homePaths(await mkdtemp(join(tmpdir(), 'malkoha-api-')));
   await using cleanup = new Cleanup();
   cleanup.defer(() => rm(home.dir, { recursive: true }));
@@ -32,13 +30,13 @@ export async function startApi(conf = ''): Promise<TestApi> {
   const context = await openContext(
     {
       home: home.dir,
-      settings: settings(conf),
+      settings: cuckooSettings('cuckoo.conf', conf).settings,
       log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
       shutdown: shutdown.signal,
     },
     cleanup,
   );
-  const app = await createServer(context);
+  const app = await createServer(context, { ...TIME_LIMITS, ...limits });
   cleanup.defer(() => app.close());
   cleanup.defer(() => shutdown.abort());
   await app.listen(0, '127.0.0.1');
@@ -52,8 +50,4 @@ export async function startApi(conf = ''): Promise<TestApi> {
     log,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
-}
-
-function settings(conf: string): CuckooSettings {
-  return readConf(conf, { file: 'cuckoo.conf', schema: CUCKOO_CONF }).values;
 }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TaskEvent } from '#queue/events.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
@@ -16,6 +17,7 @@ export class EventsController {
 
   /** Server-sent events: phases so far, the status now, then each change, until the task has ended. */
   @Get(':id')
+  @Needs('read')
   async events(
     @Param('id') idText: string,
     @Req() request: FastifyRequest,

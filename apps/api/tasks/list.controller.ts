@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { TaskDetails, TaskFilter } from '#storage/task-details.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseCount, parseId } from '../paths.js';
 import { notFound } from '../problem.js';
@@ -19,6 +20,7 @@ export class ListController {
   constructor(private readonly by: Context) {}
 
   @Get(['list', 'list/:limit', 'list/:limit/:offset'])
+  @Needs('read')
   async list(
     @Res() reply: FastifyReply,
     @Query() query: Record<string, unknown>,
@@ -34,6 +36,7 @@ export class ListController {
 
   /** An unknown sample is a sample without tasks. */
   @Get('sample/:id')
+  @Needs('read')
   async ofSample(
     @Res() reply: FastifyReply,
     @Query() query: Record<string, unknown>,

@@ -4,6 +4,7 @@ import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { analysisDir } from '#storage/analyses.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
@@ -15,6 +16,9 @@ const FORMATS = new Map([
   ['html', { file: 'report.html', type: 'text/html; charset=utf-8' }],
 ]);
 
+/** Formats that hold what guests and samples left, not what is said about them. */
+const ARCHIVES = new Set(['all', 'dropped', 'package_files']);
+
 const BINARY = 'application/octet-stream; charset=UTF-8';
 
 @Controller()
@@ -23,6 +27,7 @@ export class ReportController {
 
   /** Only the file is looked at: a report outlives its row. An unknown format is told before an unknown task. */
   @Get(['tasks/report/:id', 'tasks/report/:id/:format'])
+  @Needs(({ format = 'json' }) => (ARCHIVES.has(format.toLowerCase()) ? 'download' : 'read'))
   async report(
     @Res() reply: FastifyReply,
     @Param('id') id: string,
@@ -43,6 +48,7 @@ export class ReportController {
   }
 
   @Get('tasks/screenshots/:id')
+  @Needs('read')
   async screenshots(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     const dir = join(this.#dir(id), ARTIFACTS.shots);
     const names = await list(dir);
@@ -51,6 +57,7 @@ export class ReportController {
   }
 
   @Get('tasks/screenshots/:id/:shot')
+  @Needs('read')
   async screenshot(
     @Res() reply: FastifyReply,
     @Param('id') id: string,
@@ -65,6 +72,7 @@ export class ReportController {
   }
 
   @Get('pcap/get/:id')
+  @Needs('download')
   async pcap(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     await sendFile(reply, join(this.#dir(id), ARTIFACTS.pcap), BINARY, problem(404, 'File not found'));
   }

@@ -1,6 +1,6 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Controller, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { reason, SandboxError } from '#domain/errors.js';
@@ -9,12 +9,12 @@ import type { Sample, Submission } from '#domain/task.js';
 import { storeSample } from '#storage/binaries.js';
 import { toMachine } from '#storage/machines.js';
 import { findSample } from '#storage/samples.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { baseName } from '../file-name.js';
 import { readForm } from '../form.js';
 import { problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
 import { sampleFacts } from '../sample-facts.js';
 import { whenGone } from '../when-gone.js';
 import { boolean, readSubmission } from './submission.js';
@@ -35,11 +35,11 @@ interface Upload {
 }
 
 @Controller('tasks/create')
-@UseGuards(SameSiteGuard)
 export class SubmitController {
   constructor(private readonly by: Context) {}
 
   @Post('file')
+  @Needs('submit')
   @HttpCode(200)
   async file(
     @Req() request: FastifyRequest,
@@ -64,6 +64,7 @@ export class SubmitController {
   }
 
   @Post('url')
+  @Needs('submit')
   @HttpCode(200)
   async url(@Req() request: FastifyRequest): Promise<Created> {
     await this.#mustHaveSpace();

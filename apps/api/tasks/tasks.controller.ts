@@ -1,12 +1,12 @@
-import { Controller, Get, Param, Query, Res, UseGuards } from '@nestjs/common';
+import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { deadline } from '#domain/deadline.js';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import { removeAnalysis } from '#storage/analyses.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
 import { whenGone } from '../when-gone.js';
 import { taskView } from './task-view.js';
 
@@ -18,6 +18,7 @@ export class TasksController {
   constructor(private readonly by: Context) {}
 
   @Get('view/:id')
+  @Needs('read')
   async view(
     @Res({ passthrough: true }) reply: FastifyReply,
     @Param('id') idText: string,
@@ -37,7 +38,7 @@ export class TasksController {
   }
 
   @Get('delete/:id')
-  @UseGuards(SameSiteGuard)
+  @Needs('admin')
   async delete(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = parseId(idText);
     if (id === null) throw notFound();

@@ -116,6 +116,9 @@ async function reachDaemon(
     progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
     await sleep(START_POLL_MS, undefined, { signal });
   }
+  if (token === undefined && settings.cuckoo.tokens.length > 0) {
+    throw new SandboxError('TOKEN_NEEDED', 'the API will ask for one of [tokens] in cuckoo.conf');
+  }
   await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
   progress.now('starting the lab');
   const lab = await startLab({ home, host, port, machines: undefined, quiet: true, progress }, signal);

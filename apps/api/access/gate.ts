@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify';
+import type { CuckooSettings } from '#config/settings.js';
+import type { NamedToken } from '#config/tokens.js';
+import { SandboxError } from '#domain/errors.js';
+import type { Scope } from '#domain/scope.js';
+import { mustBeOurPage, mustCallUsByName } from './browsers.js';
+import { setCaller } from './caller.js';
+import { Keyring } from './keyring.js';
+import { changesSomething, neededScope } from './needs.js';
+import { createRateLimit } from './rate-limit.js';
+
+/** What every request passes before any of its body is read, also one to a path that does not exist. */
+export async function addGate(fastify: FastifyInstance, { api, tokens }: CuckooSettings): Promise<void> {
+  const keyring = new Keyring(tokens);
+  const mustNotHurry = await createRateLimit(fastify, api.rate_limit);
+  fastify.addHook('onRequest', async (request, reply) => {
+    const { headers } = request;
+    const token = keyring.find(headers.authorization);
+    setCaller(request, token?.name ?? null);
+    // Before it is refused for its token: guesses are counted too.
+    await mustNotHurry(request, reply);
+    keyring.mustAdmit(token);
+    if (token === null) mustCallUsByName(headers, api.host);
+    if (request.is404) return;
+    if (token !== null) mustHave(token, neededScope(request));
+    if (changesSomething(request)) mustBeOurPage(headers);
+  });
+}
+
+function mustHave({ name, scopes }: NamedToken, needed: Scope): void {
+  if (scopes.includes('admin') || scopes.includes(needed)) return;
+  throw new SandboxError(
+    'SCOPE_MISSING',
+    `The token "${name}" may not do this: it needs the scope ${needed}, and has ${scopes.join(', ')}`,
+  );
+}

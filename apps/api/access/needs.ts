@@ -1,0 +1,29 @@
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
+import type { Scope } from '#domain/scope.js';
+
+type Params = Readonly<Record<string, string | undefined>>;
+
+/** The scope a request needs; a function where the path's parameters decide. */
+export type NeededScope = Scope | ((params: Params) => Scope);
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    needs?: NeededScope;
+  }
+}
+
+/**
+ * Beside each handler: the scope that a token must have to reach it. Without it, `admin`. What needs `submit` or
+ * `admin` changes something: it is refused to pages of other sites, and audited.
+ */
+export const Needs = (needs: NeededScope): MethodDecorator => RouteConfig({ needs });
+
+export function neededScope({ routeOptions, params }: FastifyRequest): Scope {
+  const needs = routeOptions.config.needs ?? 'admin';
+  return typeof needs === 'function' ? needs(params as Params) : needs;
+}
+
+export function changesSomething(request: FastifyRequest): boolean {
+  return !request.is404 && ['submit', 'admin'].includes(neededScope(request));
+}
