@@ -215,6 +215,13 @@ describe('REST API: ranges, and clients that leave', () => {
     }
   }, 60_000);
 
+  test('packing may take longer than a connection may be silent', async () => {
+    await using hasty = await startApi('', { idle: 500 });
+    const big = await submit(hasty, 's', 's');
+    await leave(hasty, big, 'files/random', randomBytes(24 * 1024 * 1024));
+    expect((await ask(hasty, `/tasks/report/${big}/all`)).status).toBe(200);
+  }, 60_000);
+
   test('more archives than may be packed at once are all packed', async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => fetch(`${api.url}/tasks/report/${id}/all`)),

@@ -51,6 +51,6 @@ async function* bzip2(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       { cause },
     );
   });
-  await fed;
   if (code !== 0) throw new SandboxError('INTERNAL', `bzip2 ended with ${code ?? 'a signal'}`);
+  await fed;
 }

@@ -12,11 +12,16 @@ export interface ReportFormat {
   readonly policy?: string;
 }
 
-export const JSON_REPORT = 'report.json';
+export const JSON_REPORT: ReportFormat = { file: 'report.json', type: 'application/json' };
+export const HTML_REPORT: ReportFormat = {
+  file: 'report.html',
+  type: 'text/html; charset=utf-8',
+  policy: PAGE_POLICY,
+};
 
 export const REPORT_FORMATS: ReadonlyMap<string, ReportFormat> = new Map([
-  ['json', { file: JSON_REPORT, type: 'application/json' }],
-  ['html', { file: 'report.html', type: 'text/html; charset=utf-8', policy: PAGE_POLICY }],
+  ['json', JSON_REPORT],
+  ['html', HTML_REPORT],
   ['maec', { file: 'report.maec-1.1.xml', type: 'application/xml', policy: DOCUMENT_POLICY }],
   ['maec5', { file: 'report.maec-5.0.json', type: 'application/json' }],
   ['metadata', { file: 'report.metadata.xml', type: 'application/xml', policy: DOCUMENT_POLICY }],

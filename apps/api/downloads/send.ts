@@ -51,24 +51,30 @@ export async function sendDownload(reply: FastifyReply, download: Download, labe
   const { file, size, etag, modified } = download;
   const { method, headers } = reply.request;
   const isGet = method === 'GET';
+  const validators = { etag, ...(modified && { 'last-modified': modified.toUTCString() }) };
+  if (isKnown(headers['if-none-match'], etag)) {
+    await file.close();
+    await reply
+      .code(304)
+      .headers(validators)
+      .send(isGet ? undefined : nothing());
+    return;
+  }
   const range = isGet && rangeHolds(headers['if-range'], download) ? readRange(headers.range, size) : null;
-  const known = isKnown(headers['if-none-match'], etag);
-  if (range === 'beyond' && !known) {
+  if (range === 'beyond') {
     await file.close();
     void reply.header('content-range', `bytes */${size}`);
     throw problem(416, `The range begins beyond the end: there are ${size} bytes`);
   }
-  void reply.headers({ etag, 'accept-ranges': 'bytes' });
-  if (modified) void reply.header('last-modified', modified.toUTCString());
-  if (known) {
-    await file.close();
-    await reply.code(304).send(isGet ? undefined : nothing());
-    return;
-  }
-  const { first, last } = range === null || range === 'beyond' ? { first: 0, last: size - 1 } : range;
-  if (range !== null) void reply.code(206).header('content-range', `bytes ${first}-${last}/${size}`);
-  void reply.headers({ 'content-type': label.type, 'content-length': last - first + 1 });
+  const { first, last } = range ?? { first: 0, last: size - 1 };
+  if (range) void reply.code(206).header('content-range', `bytes ${first}-${last}/${size}`);
   if (label.name !== null) void reply.header('content-disposition', attachment(label.name));
+  void reply.headers({
+    ...validators,
+    'accept-ranges': 'bytes',
+    'content-type': label.type,
+    'content-length': last - first + 1,
+  });
   if (!isGet || size === 0) {
     await file.close();
     await reply.send(nothing());

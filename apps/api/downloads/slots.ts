@@ -6,7 +6,7 @@ export class Slots {
 
   constructor(private free: number) {}
 
-  /** Waits for a slot, works, and gives it back. @throws the reason of `signal` when it aborts first */
+  /** Waits for a slot, works, and gives it back. @throws when `signal` aborts before that */
   async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     while (this.free === 0) await once(this.#freed, 'freed', { signal });

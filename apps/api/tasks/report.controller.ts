@@ -8,7 +8,13 @@ import { openBelow } from '#storage/open-below.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { COMPRESSIONS, type Compression } from '../downloads/compress.js';
-import { ARCHIVE_FORMATS, JSON_REPORT, REPORT_FORMATS, type ReportFormat } from '../downloads/formats.js';
+import {
+  ARCHIVE_FORMATS,
+  HTML_REPORT,
+  JSON_REPORT,
+  REPORT_FORMATS,
+  type ReportFormat,
+} from '../downloads/formats.js';
 import { Gatherer } from '../downloads/gatherer.js';
 import { analysisMembers } from '../downloads/members.js';
 import { findElement, sendParts, summarize } from '../downloads/report-part.js';
@@ -63,8 +69,7 @@ export class ReportController {
   @Get('analysis/:id/summary')
   @Needs('read')
   async page(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
-    const html = REPORT_FORMATS.get('html');
-    if (html) await this.#sendReport(reply, readId(id), html);
+    await this.#sendReport(reply, readId(id), HTML_REPORT);
   }
 
   async #sendReport(reply: FastifyReply, id: number, { file, type, policy }: ReportFormat): Promise<void> {
@@ -85,7 +90,7 @@ export class ReportController {
     id: number,
     find: (report: FileHandle, signal: AbortSignal) => Promise<readonly Span[]>,
   ): Promise<void> {
-    const report = await this.#open(id, JSON_REPORT);
+    const report = await this.#open(id, JSON_REPORT.file);
     if (!report) throw missing();
     let parts: readonly Span[];
     try {
