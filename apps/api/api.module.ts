@@ -1,11 +1,15 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { Context } from './context.js';
+import { Gatherer } from './downloads/gatherer.js';
 import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
+import { RefusedController } from './refused.controller.js';
 import { StatusController } from './status.controller.js';
+import { EvidenceController } from './tasks/evidence.controller.js';
 import { EventsController } from './tasks/events.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
+import { ShotsController } from './tasks/shots.controller.js';
 import { SubmitController } from './tasks/submit.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 
@@ -20,11 +24,14 @@ export class ApiModule {
         ListController,
         EventsController,
         ReportController,
+        ShotsController,
+        EvidenceController,
         FilesController,
         MachinesController,
         StatusController,
+        RefusedController,
       ],
-      providers: [{ provide: Context, useValue: context }],
+      providers: [{ provide: Context, useValue: context }, Gatherer],
     };
   }
 }

@@ -1,12 +1,12 @@
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { binaryPath } from '#storage/binaries.js';
+import { openBelow } from '#storage/open-below.js';
 import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
+import { BINARY, sendFile } from './downloads/send.js';
 import { parseId } from './paths.js';
 import { problem } from './problem.js';
-import { sendFile } from './send-file.js';
 import { sampleView } from './tasks/task-view.js';
 
 const missing = () => problem(404, 'File not found');
@@ -31,8 +31,8 @@ export class FilesController {
   async get(@Res() reply: FastifyReply, @Param('sha256') text: string): Promise<void> {
     const sha256 = text.toLowerCase();
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw missing();
-    const path = binaryPath(this.by.home.binaries, sha256);
-    await sendFile(reply, path, 'application/octet-stream; charset=UTF-8', missing());
+    const file = await openBelow(this.by.home.binaries, sha256);
+    await sendFile(reply, file, { type: BINARY, name: sha256 }, missing());
   }
 }
 

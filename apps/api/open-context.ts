@@ -11,6 +11,7 @@ import { reason } from '#domain/errors.js';
 import type { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
 import { Context } from './context.js';
+import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
 
 export interface ContextOptions {
@@ -29,6 +30,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const redis = connectRedis(queueConnection(settings.queue.connection, home.redis.socket), onError);
   cleanup.defer(() => redis.disconnect());
   await sweepUploads(home.binaries);
+  await sweepScratch(home.scratch);
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 

@@ -1,3 +1,5 @@
+import { notFound } from './problem.js';
+
 /**
  * The one form of a path that routes are written in: no doubled slashes, no slash at the end, no `/v1` before it, no
  * `http://host` as for a proxy. Clients of ten years write all of these.
@@ -33,6 +35,13 @@ export function parseId(text: string): number | null {
   if (!digits) return null;
   const id = Number(digits[1] ?? digits[2]);
   return id <= MAX_ID ? id : 0;
+}
+
+/** The id in a path. @throws 404 as for any path that is not there */
+export function readId(text: string): number {
+  const id = parseId(text);
+  if (id === null) throw notFound();
+  return id;
 }
 
 /** A count in a path or query: decimal, not negative; null for anything else. */

@@ -12,6 +12,8 @@ export interface HomePaths {
   readonly binaries: string;
   /** targets/<sha256>/<submitted name>, a link to the binary: what a task's `target` names. */
   readonly targets: string;
+  /** Downloads while they are made: files without a name, so it looks empty. */
+  readonly scratch: string;
   /** SQLite file, used when `[database] connection` is empty. */
   readonly database: string;
   /** Sockets, pid files. Mode 0700. */
@@ -37,6 +39,7 @@ export function homePaths(home: string): HomePaths {
     analyses: at('storage', 'analyses'),
     binaries: at('storage', 'binaries'),
     targets: at('storage', 'targets'),
+    scratch: at('storage', 'scratch'),
     database: at('malkoha.db'),
     run: at('run'),
     guests: at('guests'),

@@ -24,6 +24,9 @@ export const ARTIFACTS = {
   /** What the built-in fake internet was asked, one FakenetRecord per line. Written by the host only. */
   fakenet: 'fakenet.jsonl',
   memory: 'memory.dmp',
+  /** Memory of single processes. */
+  dumps: 'memory',
+  packageFiles: 'package_files',
   reports: 'reports',
 } as const;
 

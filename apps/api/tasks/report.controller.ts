@@ -1,99 +1,139 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Controller, Get, Param, Res } from '@nestjs/common';
+import type { FileHandle } from 'node:fs/promises';
+import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
+import type { Span } from '#formats/json-locate.js';
 import { analysisDir } from '#storage/analyses.js';
+import { openBelow } from '#storage/open-below.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
-import { parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
-import { sendFile } from '../send-file.js';
-import { sendZip } from '../send-zip.js';
+import { COMPRESSIONS, type Compression } from '../downloads/compress.js';
+import {
+  ARCHIVE_FORMATS,
+  HTML_REPORT,
+  JSON_REPORT,
+  REPORT_FORMATS,
+  type ReportFormat,
+} from '../downloads/formats.js';
+import { Gatherer } from '../downloads/gatherer.js';
+import { analysisMembers } from '../downloads/members.js';
+import { findElement, sendParts, summarize } from '../downloads/report-part.js';
+import { sendFile } from '../downloads/send.js';
+import { tarOf } from '../downloads/tar.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
+import { whenGone } from '../when-gone.js';
+import { readWait, untilEnded } from './wait.js';
 
-const FORMATS = new Map([
-  ['json', { file: 'report.json', type: 'application/json' }],
-  ['html', { file: 'report.html', type: 'text/html; charset=utf-8' }],
-]);
+/** Characters of `elements`. */
+const ELEMENTS_LIMIT = 1024;
 
-/** Formats that hold what guests and samples left, not what is said about them. */
-const ARCHIVES = new Set(['all', 'dropped', 'package_files']);
+const missing = () => problem(404, 'Report not found');
 
-const BINARY = 'application/octet-stream; charset=UTF-8';
-
+/** What became of a task, as files. Only these are looked at: a report outlives its row. */
 @Controller()
 export class ReportController {
-  constructor(private readonly by: Context) {}
+  constructor(
+    private readonly by: Context,
+    private readonly gatherer: Gatherer,
+  ) {}
 
-  /** Only the file is looked at: a report outlives its row. An unknown format is told before an unknown task. */
+  /** An unknown format is told before an unknown task. */
   @Get(['tasks/report/:id', 'tasks/report/:id/:format'])
-  @Needs(({ format = 'json' }) => (ARCHIVES.has(format.toLowerCase()) ? 'download' : 'read'))
+  @Needs(({ format = 'json' }) => (ARCHIVE_FORMATS.has(format.toLowerCase()) ? 'download' : 'read'))
   async report(
     @Res() reply: FastifyReply,
-    @Param('id') id: string,
-    @Param('format') format = 'json',
+    @Param('id') idText: string,
+    @Query() query: Record<string, unknown>,
+    @Param('format') formatText = 'json',
   ): Promise<void> {
-    const dir = this.#dir(id);
-    const wanted = FORMATS.get(format.toLowerCase());
-    if (!wanted) throw problem(400, 'Invalid report format');
-    const path = join(dir, ARTIFACTS.reports, wanted.file);
-    if (format.toLowerCase() === 'html') {
-      // The page holds what guests said. It brings no scripts, and could not run one if it did.
-      void reply.header(
-        'content-security-policy',
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-      );
+    const id = readId(idText);
+    const name = formatText.toLowerCase();
+    const format = REPORT_FORMATS.get(name);
+    const takes = ARCHIVE_FORMATS.get(name);
+    if (!format && !takes) throw problem(400, 'Invalid report format');
+    const elements = readElements(query['elements'], name);
+    await untilEnded(this.by, id, readWait(query['wait']), whenGone(reply));
+    if (takes) await this.#sendArchive(reply, { id, name, takes }, compression(query['tar']));
+    else if (elements !== null) await this.#sendElement(reply, id, elements);
+    else if (format) await this.#sendReport(reply, id, format);
+  }
+
+  @Get('tasks/summary/:id')
+  @Needs('read')
+  async summary(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
+    await this.#sendParts(reply, readId(id), summarize);
+  }
+
+  /** Where Cuckoo's web interface has the page: clients link it. */
+  @Get('analysis/:id/summary')
+  @Needs('read')
+  async page(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
+    await this.#sendReport(reply, readId(id), HTML_REPORT);
+  }
+
+  async #sendReport(reply: FastifyReply, id: number, { file, type, policy }: ReportFormat): Promise<void> {
+    if (policy !== undefined) void reply.header('content-security-policy', policy);
+    await sendFile(reply, await this.#open(id, file), { type, name: null }, missing());
+  }
+
+  async #sendElement(reply: FastifyReply, id: number, elements: string): Promise<void> {
+    await this.#sendParts(reply, id, async (report, signal) => {
+      const value = await findElement(report, elements.split('.'), signal);
+      if (!value) throw problem(404, `'${elements}' not found`);
+      return [value];
+    });
+  }
+
+  async #sendParts(
+    reply: FastifyReply,
+    id: number,
+    find: (report: FileHandle, signal: AbortSignal) => Promise<readonly Span[]>,
+  ): Promise<void> {
+    const report = await this.#open(id, JSON_REPORT.file);
+    if (!report) throw missing();
+    let parts: readonly Span[];
+    try {
+      parts = await find(report, whenGone(reply));
+    } catch (error) {
+      await report.close();
+      throw error;
     }
-    await sendFile(reply, path, wanted.type, problem(404, 'Report not found'));
+    await sendParts(reply, report, parts);
   }
 
-  @Get('tasks/screenshots/:id')
-  @Needs('read')
-  async screenshots(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
-    const dir = join(this.#dir(id), ARTIFACTS.shots);
-    const names = await list(dir);
-    if (!names) throw problem(404, 'Task not found');
-    await sendZip(reply, dir, names);
-  }
-
-  @Get('tasks/screenshots/:id/:shot')
-  @Needs('read')
-  async screenshot(
-    @Res() reply: FastifyReply,
-    @Param('id') id: string,
-    @Param('shot') shot: string,
+  async #sendArchive(
+    reply: FastifyReply,
+    wanted: { readonly id: number; readonly name: string; readonly takes: (name: string) => boolean },
+    packing: Compression,
   ): Promise<void> {
-    const dir = join(this.#dir(id), ARTIFACTS.shots);
-    const missing = problem(404, 'Screenshot not found!');
-    // Matched against the folder, never joined: `..` is no name in it.
-    const name = (await list(dir))?.find((one) => one === shot || one.replace(/\.[^.]*$/, '') === shot);
-    if (name === undefined) throw missing;
-    await sendFile(reply, join(dir, name), name.endsWith('.png') ? 'image/png' : 'image/jpeg', missing);
+    const { id, name, takes } = wanted;
+    const { analyses, binaries } = this.by.home;
+    await using folder = await openBelow(analysisDir(analyses, id));
+    if (!folder) throw missing();
+    const bytes = COMPRESSIONS[packing](tarOf(analysisMembers(folder, binaries, takes)));
+    await this.gatherer.send(reply, bytes, {
+      type: 'application/x-tar; charset=UTF-8',
+      name: `${id}-${name}.${packing}`,
+    });
   }
 
-  @Get('pcap/get/:id')
-  @Needs('download')
-  async pcap(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
-    await sendFile(reply, join(this.#dir(id), ARTIFACTS.pcap), BINARY, problem(404, 'File not found'));
-  }
-
-  #dir(idText: string): string {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
-    return analysisDir(this.by.home.analyses, id);
+  #open(id: number, file: string): Promise<FileHandle | null> {
+    return openBelow(analysisDir(this.by.home.analyses, id), ARTIFACTS.reports, file);
   }
 }
 
-/** Sorted; null when there is no such folder. */
-async function list(dir: string): Promise<string[] | null> {
-  try {
-    const entries = await readdir(dir, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => entry.name)
-      .toSorted();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+/** `?elements=`: a key of the report, or keys joined by dots; null when it is not given, or means nothing here. */
+function readElements(elements: unknown, format: string): string | null {
+  if (elements === undefined || elements === '') return null;
+  if (format === 'html')
+    throw problem(404, 'Get specific field is not available in HTML format, try again with JSON format');
+  if (format !== 'json') return null;
+  if (typeof elements === 'string' && elements.length <= ELEMENTS_LIMIT) return elements;
+  throw problem(400, `"elements" must be given once, in at most ${ELEMENTS_LIMIT} characters`);
+}
+
+function compression(tar: unknown): Compression {
+  if (tar === 'gz') return 'tar.gz';
+  return tar === 'tar' ? 'tar' : 'tar.bz2';
 }

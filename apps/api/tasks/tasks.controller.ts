@@ -9,9 +9,7 @@ import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
 import { taskView } from './task-view.js';
-
-/** Seconds a request may wait for a change. */
-const MAX_WAIT_S = 60;
+import { readWait } from './wait.js';
 
 @Controller('tasks')
 export class TasksController {
@@ -57,11 +55,4 @@ export class TasksController {
     if (!TERMINAL.includes(status) && !(await queues.remove(id))) return false;
     return tasks.delete(id, [status]);
   }
-}
-
-function readWait(wait: unknown): number {
-  if (wait === undefined || wait === '') return 0;
-  const seconds = typeof wait === 'string' && /^\d{1,9}(\.\d{1,3})?$/.test(wait) ? Number(wait) : NaN;
-  if (Number.isNaN(seconds)) throw problem(400, `"wait" must be a number of seconds, at most ${MAX_WAIT_S}`);
-  return Math.min(seconds, MAX_WAIT_S);
 }

@@ -20,6 +20,7 @@ export const LAB_PACKAGES: readonly HostPackage[] = [
     program: 'redis-server',
     why: 'the task queue (a private one is started; the system service is not used)',
   },
+  { apt: 'bzip2', program: 'bzip2', why: 'packs the archives that the REST API gives out' },
   { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
 ];
 

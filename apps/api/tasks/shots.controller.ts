@@ -1,0 +1,51 @@
+import type { FileHandle } from 'node:fs/promises';
+import { parse } from 'node:path';
+import { Controller, Get, Param, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { ARTIFACTS } from '#domain/artifacts.js';
+import { analysisDir } from '#storage/analyses.js';
+import { listFolder, openBelow, openIn } from '#storage/open-below.js';
+import { Needs } from '../access/needs.js';
+import { Context } from '../context.js';
+import { Gatherer } from '../downloads/gatherer.js';
+import { filesIn } from '../downloads/members.js';
+import { sendFile } from '../downloads/send.js';
+import { zipOf } from '../downloads/zip.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
+
+@Controller('tasks/screenshots')
+export class ShotsController {
+  constructor(
+    private readonly by: Context,
+    private readonly gatherer: Gatherer,
+  ) {}
+
+  @Get(':id')
+  @Needs('read')
+  async all(@Res() reply: FastifyReply, @Param('id') idText: string): Promise<void> {
+    const id = readId(idText);
+    await using folder = await this.#open(id);
+    if (!folder) throw problem(404, 'Task not found');
+    const label = { type: 'application/zip', name: `${id}-screenshots.zip` };
+    await this.gatherer.send(reply, zipOf(filesIn(folder)), label);
+  }
+
+  @Get(':id/:shot')
+  @Needs('read')
+  async one(@Res() reply: FastifyReply, @Param('id') id: string, @Param('shot') shot: string): Promise<void> {
+    const missing = problem(404, 'Screenshot not found!');
+    await using folder = await this.#open(readId(id));
+    if (!folder) throw missing;
+    // Matched against the folder, never joined: `..` is no name in it.
+    const name = (await listFolder(folder)).find((one) => one === shot || parse(one).name === shot);
+    if (name === undefined) throw missing;
+    // Always a picture: a page that a guest left here must not be shown as one.
+    const type = name.endsWith('.png') ? 'image/png' : 'image/jpeg';
+    await sendFile(reply, await openIn(folder, name), { type, name: null }, missing);
+  }
+
+  #open(id: number): Promise<FileHandle | null> {
+    return openBelow(analysisDir(this.by.home.analyses, id), ARTIFACTS.shots);
+  }
+}
