@@ -221,7 +221,7 @@ def post_analyze(request):
         try:
             time.clock_settime(time.CLOCK_REALTIME, float(request.form["clock"]))
         except (ValueError, OverflowError, OSError) as error:
-            raise Refusal(400, "The clock was not set: %s" % error)
+            raise Refusal(400, "The clock cannot be set to %s seconds since 1970: %s" % (request.form["clock"], error))
     sample = None
     if "file" in request.files:
         upload = request.files["file"]

@@ -37,6 +37,7 @@ CONNECT_LIMIT = 10.0  # seconds to reach the result server
 SEND_LIMIT = 30.0  # seconds the result server may take nothing
 KILL_LIMIT = 5.0  # seconds killed processes may take to be gone
 DRAIN_LIMIT = 3.0  # seconds for the last bytes to be acknowledged
+SETTLE = 60.0  # seconds in which a guest that is ready may still write files before it is frozen as a template
 TICK = 0.2  # seconds between two deliveries of what the kernel and the tracer said
 BATCH = 32768  # bytes of trace that are sent without waiting for the tick
 OUTPUT_LIMIT = 1 << 20  # bytes each of the sample's stdout and stderr that are kept
@@ -44,6 +45,8 @@ CONSOLE_LIMIT = 1 << 16  # bytes of them shown on the screen
 HELD_LIMIT = 2000  # files held open for their content
 UPLOAD_LIMIT = 128 << 20  # bytes of one file, when analysis.conf does not say
 PROCESS_LIMIT = 1500  # of the sample at once: a fork bomb must not starve the tracer
+
+loaded_at = time.time()  # by the clock as it was before the host set it: what the guest came with is no younger
 
 # What strace stops at; everything else runs untouched (--seccomp-bpf).
 TRACED = ("%process,%network,open,openat,openat2,creat,unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat,rmdir,"
@@ -290,6 +293,7 @@ class Keeper:
 
     def __init__(self, log, since, sample):
         self.log, self.since, self.sample = log, since, sample
+        self.began = time.monotonic()
         self.files = {}  # (device, inode) -> Held
         self.full = False
         self.rest = b""
@@ -316,6 +320,12 @@ class Keeper:
             if int(match.group(3), 16) & WRITING:
                 self.hold_named(match.group(1).decode(), None, match.group(2))
 
+    def is_new(self, info):
+        """Changing a file changes its ctime, which only a change of the clock can forge. With a clock that was set back,
+        everything the guest came with is from the future."""
+        now = self.since + time.monotonic() - self.began + 1
+        return info.st_ctime >= self.since and not now < info.st_ctime <= loaded_at
+
     def hold_named(self, pid, folder, text):
         name = os.fsdecode(unescape(text))
         if name.startswith("/"):
@@ -336,7 +346,7 @@ class Keeper:
             key = (info.st_dev, info.st_ino)
             held = self.files.get(key)
             if held is None:
-                if max(info.st_ctime, info.st_mtime) < self.since and not path.startswith("/proc/" + pid + "/fd/"):
+                if not self.is_new(info) and not path.startswith("/proc/" + pid + "/fd/"):
                     return True  # about to be deleted, but not of the sample's making
                 if len(self.files) >= HELD_LIMIT:
                     if not self.full:
@@ -360,8 +370,7 @@ class Keeper:
                 path = os.readlink("/proc/self/fd/%d" % handle.fileno())
                 if info.st_nlink == 0 and path.endswith(" (deleted)"):
                     path = path[:-10]
-                # Changing a file changes its ctime, which only a change of the clock can forge.
-                if max(info.st_ctime, info.st_mtime) < self.since or path.startswith(("/proc/", "/sys/", "/dev/pts/")):
+                if not self.is_new(info) or path.startswith(("/proc/", "/sys/", "/dev/pts/")):
                     continue
                 if info.st_size == 0:
                     continue
@@ -476,7 +485,7 @@ class Analysis:
         self.config, self.sample, self.channel, self.show = config, sample, channel, show
         self.options = parse_options(config.get("options", ""))
         self.address = (config.get("ip", "10.0.2.2"), int(number(config.get("port", ""), 2042)))
-        self.started = time.time()
+        self.started, self.began = time.time(), time.monotonic()
         self.log = Log(self.address)
         tracer = self.options.get("tracer", "both")
         if yes(self.options.get("free", "no")):
@@ -781,7 +790,7 @@ class Analysis:
             self.log.info("the sample has deleted itself")
         limit = number(self.config.get("upload_max_size", ""), UPLOAD_LIMIT) or UPLOAD_LIMIT
         count = self.keeper.upload(self.address, limit, known)
-        self.log.info("%d files uploaded, done after %.1f seconds", count, time.time() - self.started)
+        self.log.info("%d files uploaded, done after %.1f seconds", count, time.monotonic() - self.began)
         first = self.head.split(b"\n", 1)[0]
         failed = re.search(rb'execve\(.* = -1 (E\w+ \(.*\))', first)
         if failed:
@@ -861,6 +870,8 @@ def serve(channel):
     status, description = rehearse()
     if status != "complete":
         raise SystemExit(description)
+    global loaded_at
+    loaded_at = time.time() + SETTLE
     channel.send(b"ready")
     task = json.loads(channel.recv(1 << 20).decode())
     config = parse_config(task["config"])

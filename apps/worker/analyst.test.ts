@@ -81,7 +81,7 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
     lab: {
       acquire: (wants, signal) => pool.acquire(wants, signal),
       openResults: async () => ({ accept: () => {}, ...evidence() }),
-      openNetwork: async () => evidence(),
+      openNetwork: async () => ({ setClock: () => {}, ...evidence() }),
       agent: () => agent,
       ...lab,
     },

@@ -4,6 +4,7 @@ import { deadline } from '#domain/deadline.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import { parseOptions, type Task } from '#domain/task.js';
+import type { AgentClient } from '#guest/agent.js';
 import { runAnalysis } from '#guest/run.js';
 import type { Log } from '../log.js';
 import type { MachineLease } from '#machinery/lease.js';
@@ -54,30 +55,41 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   log('info', 'the machine runs', { machine: lease.machine.name, stage: 'start' });
 
   const alive = AbortSignal.any([signal, lease.lost, network.failed, results.failed]);
+  let clockAheadMs = 0;
+  const onClock = (aheadMs: number): void => {
+    clockAheadMs = aheadMs;
+    network.setClock(aheadMs);
+  };
   let outcome: Outcome;
   {
     await using _camera = camera(lease, dir, log);
-    outcome = await runInGuest(job, lease, lab, alive);
+    outcome = await runInGuest(job, { lease, agent: lab.agent(lease.machine), onClock }, alive);
     if (job.memoryDump) await dumpMemory(lease, dir, phases, alive);
   }
   await network.finish();
   await results.finish();
   phases.mark('collect');
 
-  return { guest: guestRun(lease, startedOn), outcome };
+  const guest = { ...guestRun(lease, startedOn), clockAhead: clockAheadMs / 1000 };
+  return { guest, outcome };
+}
+
+interface RunningGuest {
+  readonly lease: MachineLease;
+  readonly agent: AgentClient;
+  readonly onClock: (aheadMs: number) => void;
 }
 
 async function runInGuest(
   job: Detonation,
-  lease: MachineLease,
-  lab: Lab,
+  { lease, agent, onClock }: RunningGuest,
   alive: AbortSignal,
 ): Promise<Outcome> {
   const { task, timeouts, phases, log } = job;
   try {
     const end = await runAnalysis(
       {
-        agent: lab.agent(lease.machine),
+        agent,
         task,
         sample: job.samplePath === null ? null : { path: job.samplePath, name: task.target },
         resultServer: lease.machine.resultServer,
@@ -86,6 +98,7 @@ async function runInGuest(
         criticalSeconds: timeouts.critical,
         uploadMaxSize: job.uploadMaxSize,
         onPhase: (name) => phases.mark(name),
+        onClock,
       },
       alive,
     );

@@ -32,4 +32,7 @@ export interface NetworkTask {
   readonly results: Results;
 }
 
-export type GuestNetwork = Evidence;
+export interface GuestNetwork extends Evidence {
+  /** What the guest can ask for the time answers by a clock so far ahead of ours. */
+  setClock(aheadMs: number): void;
+}

@@ -57,6 +57,7 @@ export class Networks implements AsyncDisposable {
     recording.failure.catch((error: unknown) => failed.abort(error));
     return {
       failed: failed.signal,
+      setClock: (aheadMs) => recording.setClock(aheadMs),
       finish: () => recording.finish(),
       [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose](),
     };
@@ -98,5 +99,6 @@ async function readAuthority(path: string): Promise<CertificateAuthority | null>
     throw error;
   });
   const pem = authorityPem.safeParse(parseJson(text));
-  return pem.success ? CertificateAuthority.fromPem(pem.data) : null;
+  const kept = pem.success ? CertificateAuthority.fromPem(pem.data) : null;
+  return kept?.isForever === true ? kept : null;
 }

@@ -73,6 +73,8 @@ export interface GuestRun {
   /** ISO 8601, UTC. */
   readonly startedOn: string;
   readonly shutdownOn: string;
+  /** Seconds its clock was set ahead of the host's, as the submission asked; absent = 0. */
+  readonly clockAhead?: number;
 }
 
 /** task.json: the task as submitted and what its run on a machine was. Dates are ISO 8601 strings, UTC. */

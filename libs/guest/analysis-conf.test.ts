@@ -21,7 +21,7 @@ const input = {
   fileName: 'a b.exe',
   resultServer: { ip: '192.168.56.1', port: 2042 },
   timeoutSeconds: 120,
-  clock: new Date('2024-01-01T10:00:00.789Z'),
+  clock: new Date(2024, 0, 1, 10, 0, 0, 789), // local
 };
 
 test('a file, as Cuckoo writes it', () => {

@@ -1,6 +1,7 @@
 import { SandboxError } from '#domain/errors.js';
 import { quoted } from '#domain/quoted.js';
 import { formatOptions, parseOptions, type Task } from '#domain/task.js';
+import { wallClock } from './guest-clock.js';
 
 /** One value of analysis.conf; a Date is written as the guest's clock. */
 export type ConfValue = string | number | boolean | Date;
@@ -32,9 +33,9 @@ function formatValue(value: ConfValue): string {
   return String(value);
 }
 
-/** `YYYYMMDDTHH:MM:SS`, UTC. */
+/** `YYYYMMDDTHH:MM:SS`, local: analyzers set it as the guest's local time. */
 function formatClock(clock: Date): string {
-  return clock.toISOString().slice(0, 19).replaceAll('-', '');
+  return wallClock(clock).toISOString().slice(0, 19).replaceAll('-', '');
 }
 
 export interface ConfInput {

@@ -63,6 +63,20 @@ describe('our agent', () => {
     expect(wait?.fields).toEqual({ timeout: '20.000', not: 'running' });
   });
 
+  test('is given the clock that was asked for, and the host is told how far that is from its own', async () => {
+    await using agent = await emulateAgent({
+      answers: { 'POST /analyze': () => started, 'POST /status/wait': () => status('complete') },
+    });
+    const asked = new Date(2031, 2, 4, 5, 6, 7);
+    let ahead = 0;
+    const onClock = (ms: number) => (ahead = ms);
+    await runAnalysis(job(agent, { known: true, task: aTask({ clock: asked }), onClock }), never);
+    const fields = agent.requests[0]?.fields;
+    expect(fields?.['clock']).toBe(`${Date.UTC(2031, 2, 4, 5, 6, 7) / 1000}.000`);
+    expect(fields?.['config']).toContain('\nclock = 20310304T05:06:07\n');
+    expect(Math.abs(Date.now() + ahead - Date.UTC(2031, 2, 4, 5, 6, 7))).toBeLessThan(60_000);
+  });
+
   test('is asked what it can when it is not known', async () => {
     await using agent = await emulateAgent({
       features: OURS,

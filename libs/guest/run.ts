@@ -5,6 +5,7 @@ import type { AgentClient, Analysis } from './agent.js';
 import { analysisConf } from './analysis-conf.js';
 import type { AgentInfo } from './answers.js';
 import { file } from './body.js';
+import { wallClock } from './guest-clock.js';
 import { startCuckooAnalyzer, type AnalyzerBundle } from './cuckoo-sequence.js';
 import { guestFileName } from './guest-path.js';
 import { waitForEnd, type RunEnd } from './wait-for-end.js';
@@ -28,6 +29,8 @@ export interface GuestJob {
   readonly uploadMaxSize?: number;
   /** `agent`: until it answers; `push`: until the analyzer runs; `run`: until it ended. */
   readonly onPhase: (name: string, ms: number) => void;
+  /** The guest's clock is about to be set so far ahead of ours; negative: behind. */
+  readonly onClock?: (aheadMs: number) => void;
 }
 
 /** What our own agent can, when it need not be asked. */
@@ -81,13 +84,19 @@ async function startAnalyzer(job: GuestJob, info: AgentInfo, signal: AbortSignal
 
   if (info.features.includes('analyze')) {
     const content = sample && { name: sample.name, content: await file(sample.path) };
-    await analyzeOnce(agent, { config, clock: task.clock ?? new Date(), sample: content }, signal);
+    // Our guest's zone is UTC.
+    const now = new Date();
+    const shown = task.clock === null ? now : wallClock(task.clock);
+    job.onClock?.(shown.getTime() - now.getTime());
+    await analyzeOnce(agent, { config, clock: shown, sample: content }, signal);
     return;
   }
   if (job.bundle === undefined) {
     const missing = `the agent (version ${info.version}) has no analyzer loaded, and none is configured for this machine`;
     throw new SandboxError('AGENT_REFUSED', missing);
   }
+  // Nobody knows the zone of other guests: ours is the best guess.
+  job.onClock?.(clock.getTime() - Date.now());
   await startCuckooAnalyzer(agent, info, { task, bundle: job.bundle, config, sample }, signal);
 }
 

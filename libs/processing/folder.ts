@@ -41,6 +41,11 @@ export class AnalysisFolder {
     return join(this.dir, name);
   }
 
+  /** Seconds the guest's clock was set ahead of the host's. */
+  get clockAhead(): number {
+    return this.task.guest?.clockAhead ?? 0;
+  }
+
   async hasAny(names: readonly string[]): Promise<boolean> {
     const found = await Promise.all(names.map((name) => exists(this.path(name))));
     return names.length === 0 || found.includes(true);
@@ -93,7 +98,7 @@ export class AnalysisFolder {
     // A broken trace costs the names of processes, not the network section; behaviour says that it broke.
     const trace = await this.trace().catch(() => null);
     this.signal.throwIfAborted();
-    const facts = networkFacts(capture, records, trace);
+    const facts = networkFacts(capture, records, trace, this.clockAhead);
     const notes = [
       ...(skipped === 0 ? [] : [`${skipped} lines of the fake internet’s record could not be read.`]),
       ...(omitted === 0

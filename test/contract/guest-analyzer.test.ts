@@ -42,6 +42,19 @@ test('the package is chosen by what the file is, then by what it is called', () 
   expect(choose('blob', String.raw`\x00\x01`)).toBe('generic');
 });
 
+test('a file is new when it was changed after the start, also by a clock that was set back', () => {
+  const now = Math.floor(Date.now() / 1000);
+  const start = 920_523_967; // in 1999
+  const cases = [
+    ...[[now, now], [now, now - 3600]],
+    ...[[start, start], [start, start - 1], [start, now - 60]],
+  ]; // prettier-ignore
+  expect(
+    analyzer(`[Keeper(None, since, None).is_new(os.stat_result((0,) * 9 + (ctime,)))
+      for since, ctime in ${JSON.stringify(cases)}]`),
+  ).toEqual([true, false, true, false, false]);
+});
+
 test('a program for another processor is refused by name', () => {
   const check = String.raw`check_machine(b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00")`;
   expect(() => analyzer(check)).toThrow('ARM 64');

@@ -16,9 +16,9 @@ const RSA_BITS = 2048;
 /** One per name asked; the least recently used is made again when needed (about a millisecond). */
 const MAX_CONTEXTS = 256;
 
-/** The guest's clock is what the submitter wants: certificates hold for all of it. */
-const VALID_FROM = new Date('2005-01-01T00:00:00Z');
-const VALID_UNTIL = new Date('2049-12-31T00:00:00Z');
+/** The guest's clock is what the submitter wants: certificates hold for all of it (RFC 5280 section 4.1.2.5). */
+const VALID_FROM = new Date('1970-01-01T00:00:00Z');
+const VALID_UNTIL = new Date('9999-12-31T23:59:59Z');
 
 /** Names that may stand in a certificate; anything else a guest sends as SNI gets the stand-in. */
 const HOST_NAME =
@@ -93,6 +93,12 @@ export class CertificateAuthority {
   /** For the guest's trust store. */
   get certificate(): string {
     return this.pem.certificate;
+  }
+
+  /** Whether it holds for every clock; those made by earlier versions did for some. */
+  get isForever(): boolean {
+    const { notBefore, notAfter } = this.issuer.validity;
+    return notBefore <= VALID_FROM && notAfter >= VALID_UNTIL;
   }
 
   /** What a TLS server called `name` (a host name or an address; guest's text) needs. */

@@ -69,12 +69,17 @@ async function http(
   return [response, await text(response)];
 }
 
-async function ask(name: string, type: string): Promise<ReturnType<typeof decodeMessage>> {
-  const answer = new Promise<Buffer>((resolve) => {
+/** Payload of the next UDP datagram that the guest gets. */
+function nextDatagram(): Promise<Buffer> {
+  return new Promise((resolve) => {
     guest.onFrame = (frame) => {
       if (frame.readUInt16BE(12) === 0x0800 && frame[23] === 17) resolve(frame.subarray(42));
     };
   });
+}
+
+async function ask(name: string, type: string): Promise<ReturnType<typeof decodeMessage>> {
+  const answer = nextDatagram();
   guest.udp(
     '10.0.2.3',
     53,
@@ -98,6 +103,17 @@ async function dialogue(stream: Duplex, steps: readonly (readonly [string, strin
   }
   return heard;
 }
+
+test('its clocks tell the guest’s time: NTP, and the Date of a page', async () => {
+  const ahead = Date.UTC(2031, 2, 4) - Date.now();
+  recording.setClock(ahead);
+  const reply = nextDatagram();
+  guest.udp('198.18.0.1', 123, Buffer.concat([Buffer.from([0x1b]), Buffer.alloc(47)]));
+  const seconds = (await reply).readUInt32BE(40) - 2_208_988_800;
+  const [response] = await http(await guest.dial('198.18.0.9', 80), { path: '/' });
+  const told = [seconds * 1000, Date.parse(response.headers.date ?? '')];
+  for (const time of told) expect(Math.abs(time - Date.UTC(2031, 2, 4))).toBeLessThan(60_000);
+});
 
 describe('DNS', () => {
   test('a name gets one address of the pool, and the address its name', async () => {

@@ -49,9 +49,12 @@ export class FakeInternet {
     private readonly ca: CertificateAuthority,
     private readonly names: NamePool,
     private readonly record: (record: FakenetRecord) => void,
+    /** Milliseconds since 1970 that its clocks show. */
+    private readonly time: () => number,
   ) {
     this.web = new FakeWeb({
       record,
+      time,
       refused: (stream) => this.refused(stream),
       tunnel: (stream, authority) => this.tunnel(stream, authority),
     });
@@ -64,7 +67,7 @@ export class FakeInternet {
       const reply = this.dns(payload);
       return { known: reply !== null, reply };
     }
-    if (destinationPort === NTP_PORT) return { known: false, reply: answerNtp(payload, Date.now()) };
+    if (destinationPort === NTP_PORT) return { known: false, reply: answerNtp(payload, this.time()) };
     return { known: false, reply: null };
   }
 

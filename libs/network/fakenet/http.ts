@@ -12,6 +12,8 @@ const KEEP_ALIVE_MS = 30_000;
 
 export interface HttpHooks {
   record(record: FakenetRecord): void;
+  /** Milliseconds since 1970, for the header Date. */
+  time(): number;
   /** A client that spoke something like HTTP which the parser refused. */
   refused(stream: Duplex): void;
   /** A proxy's CONNECT: the client now talks to `authority` through the stream. */
@@ -71,6 +73,7 @@ export class FakeWeb {
       );
       response.writeHead(200, {
         Server: 'nginx/1.24.0',
+        Date: new Date(this.hooks.time()).toUTCString(),
         'Content-Type': type,
         'Content-Length': content.length,
         'Last-Modified': 'Wed, 10 Jan 2024 08:12:45 GMT',

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { FakenetRecord } from '#domain/artifacts.js';
 import { diskError } from '#domain/disk-error.js';
 import type { CaptureLimits } from '../capture.js';
 import { CaptureFile } from '../capture.js';
@@ -35,6 +36,8 @@ export interface Recording extends AsyncDisposable {
   readonly bytes: number;
   /** Packets that were seen and are not in the capture. */
   readonly dropped: number;
+  /** The fake internet tells the time (NTP, HTTP) by a clock so far ahead of ours: the guest's, when that was set. */
+  setClock(aheadMs: number): void;
   /** Rejects with NO_DISK_SPACE or CAPTURE_FAILED when the disk does not take the traffic; never resolves. */
   readonly failure: Promise<never>;
   /** Ends the task's traffic as disposing does, then rejects with the error of `failure` if there was one at any time. */
@@ -52,6 +55,7 @@ export class TaskRecording implements Recording {
   private readonly names = new NamePool();
   private readonly flows: UdpFlows;
   private readonly resultIp: number;
+  private aheadMs = 0;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -70,12 +74,10 @@ export class TaskRecording implements Recording {
     // The owner may not be waiting when it happens.
     this.failure.catch(() => undefined);
     this.resultIp = ipToNumber(task.resultServer.ip);
-    this.internet =
-      task.route === 'inetsim' ? new FakeInternet(ca, this.names, (record) => journal.record(record)) : null;
-    this.flows = new UdpFlows(
-      (record) => journal.record(record),
-      (ip) => this.names.nameOf(ip),
-    );
+    const record = (entry: FakenetRecord): void => journal.record(entry);
+    const time = (): number => Date.now() + this.aheadMs;
+    this.internet = task.route === 'inetsim' ? new FakeInternet(ca, this.names, record, time) : null;
+    this.flows = new UdpFlows(record, (ip) => this.names.nameOf(ip));
   }
 
   /** @throws SandboxError NO_DISK_SPACE or CAPTURE_FAILED when the files cannot be made */
@@ -107,6 +109,10 @@ export class TaskRecording implements Recording {
 
   get dropped(): number {
     return this.capture.dropped;
+  }
+
+  setClock(aheadMs: number): void {
+    this.aheadMs = aheadMs;
   }
 
   isResult(ip: number, port: number): boolean {

@@ -15,6 +15,7 @@ export const behavior: ProcessingModule<'behavior'> = {
     const trace = await folder.trace();
     if (trace === null || trace.processes.length === 0) return undefined;
     trace.notes.forEach(note);
+    clockNotes(folder.clockAhead).forEach(note);
     // When the network section fails it says so itself; here its names are a bonus.
     const network = await folder.network().catch(() => null);
     signal.throwIfAborted();
@@ -34,6 +35,14 @@ export const behavior: ProcessingModule<'behavior'> = {
     } satisfies Behavior;
   },
 };
+
+/** A reader who compares times must know that two clocks ran. Half a second is what setting one may cost. */
+function clockNotes(ahead: number): readonly string[] {
+  const seconds = Math.round(ahead);
+  if (seconds === 0) return [];
+  const off = `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the host's`;
+  return [`The guest's clock was set ${off}, as the task asks: times in behavior are the guest's.`];
+}
 
 /** Names and URLs, to the process where it is known, and to all. */
 function addTraffic(

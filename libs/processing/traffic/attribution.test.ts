@@ -24,7 +24,11 @@ const flow = (sport: number, time: number, dport = 80): Ends => ({
 });
 
 function owners(flows: readonly Ends[], ...calls: string[]): (number | undefined)[] {
-  const found: Map<Ends, TracedProcess> = attribute(flows, trace(...calls).connections);
+  return ownersAhead(0, flows, ...calls);
+}
+
+function ownersAhead(seconds: number, flows: readonly Ends[], ...calls: string[]): (number | undefined)[] {
+  const found: Map<Ends, TracedProcess> = attribute(flows, trace(...calls).connections, seconds);
   return flows.map((one) => found.get(one)?.pid);
 }
 
@@ -50,5 +54,11 @@ describe('whose connection is it?', () => {
     const known = [open(1, 5, 9, 81), local(1, 9, 7000)];
     const calls = [...known, open(1, 10, 3), open(2, 20, 3), open(1, 30, 3)];
     expect(owners([flow(7000, 1005, 81), flow(5001, 1019.5), flow(5002, 1031)], ...calls)).toEqual([1, 2, 1]);
+  });
+
+  test('with no pair known, the clock is set right by what it was set to', () => {
+    const calls = [open(1, 10, 3), open(2, 20, 3), open(1, 30, 3)];
+    const later = [flow(5001, 1019.5), flow(5002, 1031)];
+    expect(ownersAhead(-1000, later, ...calls)).toEqual([2, 1]);
   });
 });

@@ -19,10 +19,13 @@ export function originOf(process: TracedProcess): Origin {
  * Which process opened which flow. A connection whose own port the trace shows is certain. Otherwise the destination
  * decides, when only one process went there; else the order, when there are as many connections as flows; else time,
  * after the guest's clock was set against the host's by the pairs already known.
+ *
+ * @param ahead seconds the guest's clock was set ahead of the host's, for when no pair is known
  */
 export function attribute<F extends Ends>(
   flows: readonly F[],
   connections: readonly Connection[],
+  ahead: number,
 ): Map<F, TracedProcess> {
   const owners = new Map<F, TracedProcess>();
   const skews: number[] = [];
@@ -60,7 +63,7 @@ export function attribute<F extends Ends>(
     }
   }
 
-  const skew = median(skews);
+  const skew = median(skews) ?? -ahead;
   for (const group of unclear) {
     for (const flow of group.flows) {
       const nearest = closest(group.connections, flow.time - skew);
@@ -94,9 +97,8 @@ function closest(sorted: readonly Connection[], time: number): Connection | unde
   return time - before.time <= after.time - time ? before : after;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
+function median(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
 function groupBy<T>(items: readonly T[], keysOf: (item: T) => readonly string[]): Map<string, T[]> {

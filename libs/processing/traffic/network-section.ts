@@ -21,15 +21,20 @@ export interface NetworkFacts {
   readonly notes: readonly string[];
 }
 
-/** The network section: the union of what was captured and what the fake internet recorded, joined with the trace. */
+/**
+ * The network section: the union of what was captured and what the fake internet recorded, joined with the trace.
+ *
+ * @param ahead seconds the guest's clock, which the trace tells the time by, was set ahead of the host's
+ */
 export function networkFacts(
   capture: Capture | null,
   fakenet: readonly FakenetRecord[],
   trace: Trace | null,
+  ahead: number,
 ): NetworkFacts {
   const began = capture?.began ?? fakenet[0]?.time ?? 0;
   const flows = joinFlows(capture?.flows ?? [], fakenet);
-  const owners = attribute(flows, trace?.connections ?? []);
+  const owners = attribute(flows, trace?.connections ?? [], ahead);
   const dns = dnsFacts(capture?.dns ?? [], fakenet, { began, askers: askers(trace?.queries ?? []) });
   for (const flow of flows) flow.host ??= dns.names.get(flow.dst) ?? null;
 
