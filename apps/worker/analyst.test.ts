@@ -226,3 +226,49 @@ test('evidence that did not reach the disk is not a success', async () => {
   ).toMatchObject({ kind: 'again' });
   expect((await tasks.find(task.id))?.errors.at(-1)).toContain('logs/strace.log');
 });
+
+describe('a memory dump', () => {
+  const dumps = (dumpMemory: (path: string) => Promise<void>): Partial<Lab> => {
+    const machinery = fakeMachinery([machine]);
+    const acquire: Lab['acquire'] = async (wants, signal) => {
+      const lease = await pool.acquire(wants, signal);
+      return {
+        ...lease,
+        machinery: { ...machinery, dumpMemory: (_machine, path) => dumpMemory(path) },
+        lost: lease.lost,
+        [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+      };
+    };
+    return { acquire };
+  };
+
+  test('is made when the task asks for it, or cuckoo.conf for every task', async () => {
+    const made: string[] = [];
+    const by = await analyst(
+      agentThat(done),
+      dumps(async (path) => void made.push(path)),
+    );
+    const [asked, unasked] = [await submit({ memory: true }), await submit()];
+    for (const task of [asked, unasked]) await analyze(task, by, never);
+    const cuckoo = { ...by.settings.cuckoo, memory_dump: true };
+    const always = { ...by, settings: { ...by.settings, cuckoo } };
+    const third = await submit();
+    await analyze(third, always, never);
+    expect(made).toEqual([asked.id, third.id].map((id) => join(home.analyses, String(id), 'memory.dmp')));
+  });
+
+  test('that failed is told, and costs nothing else of the run', async () => {
+    const full = new SandboxError('NO_DISK_SPACE', 'no room');
+    const by = await analyst(
+      agentThat(done),
+      dumps(() => Promise.reject(full)),
+    );
+    const task = await submit({ memory: true });
+    expect(await analyze(task, by, never)).toEqual({ kind: 'done' });
+    const found = await tasks.find(task.id);
+    expect(found?.task.status).toBe('completed');
+    expect(found?.errors).toEqual([
+      expect.stringMatching(/^there is no memory dump of linux1: no room \[NO_DISK_SPACE\] \w/),
+    ]);
+  });
+});

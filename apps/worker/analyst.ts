@@ -120,7 +120,7 @@ interface Finished {
 }
 
 async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Finished): Promise<Verdict> {
-  const { outcome, guest } = run;
+  const { outcome, guest, undumped } = run;
   // A run that was taken away must not write over the one that took its place.
   if (!(await by.tasks.holds(task.id, claim.epoch))) return { kind: 'not ours' };
   const completed = {
@@ -130,6 +130,8 @@ async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Fini
     route: routeOf(task),
   };
   await writeTaskFile(dir, { task: taskFileTask(completed), guest, phases, outcome });
+  if (undumped !== null)
+    await by.tasks.addError(task.id, undumped.code, sentence(undumped.code, reason(undumped)));
   await by.tasks.guestStatus(task.id, outcome.status === 'failed' ? 'failed' : 'stopped');
   if (outcome.status === 'failed') return end(task, by, claim, outcome.code, outcome.reason);
   const moved = await by.tasks.move(task.id, 'running', 'completed', {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ARTIFACTS, type GuestRun, type Outcome } from '#domain/artifacts.js';
 import { deadline } from '#domain/deadline.js';
-import { SandboxError } from '#domain/errors.js';
+import { reason, SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import { parseOptions, type Task } from '#domain/task.js';
 import type { AgentClient } from '#guest/agent.js';
@@ -32,7 +32,12 @@ export interface Detonation {
 export interface Run {
   readonly guest: GuestRun;
   readonly outcome: Outcome;
+  /** The memory dump that was asked for and is not there; the rest of the run is none the worse for it. */
+  readonly undumped: SandboxError | null;
 }
+
+/** From the order to dump to the whole file: a gigabyte takes seconds, a slow disk and much RAM minutes. */
+const DUMP_TIMEOUT_MS = 15 * 60_000;
 
 /**
  * Runs the sample once and leaves what it did in the analysis folder. Null: another worker runs the task.
@@ -61,17 +66,18 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
     network.setClock(aheadMs);
   };
   let outcome: Outcome;
+  let undumped: SandboxError | null = null;
   {
     await using _camera = camera(lease, dir, log);
     outcome = await runInGuest(job, { lease, agent: lab.agent(lease.machine), onClock }, alive);
-    if (job.memoryDump) await dumpMemory(lease, dir, phases, alive);
+    if (job.memoryDump) undumped = await dumpMemory(job, lease, alive);
   }
   await network.finish();
   await results.finish();
   phases.mark('collect');
 
   const guest = { ...guestRun(lease, startedOn), clockAhead: clockAheadMs / 1000 };
-  return { guest, outcome };
+  return { guest, outcome, undumped };
 }
 
 interface RunningGuest {
@@ -126,20 +132,28 @@ function camera(lease: MachineLease, dir: string, log: Log): AsyncDisposable {
   );
 }
 
+/** Null when memory.dmp is there and whole; else why not. */
 async function dumpMemory(
-  lease: MachineLease,
-  dir: string,
-  phases: PhaseClock,
-  signal: AbortSignal,
-): Promise<void> {
-  if (lease.machinery.dumpMemory === undefined) {
-    throw new SandboxError(
-      'BAD_REQUEST',
-      `a memory dump was asked for, which ${lease.machinery.kind} machines cannot give`,
-    );
+  { dir, phases, log }: Detonation,
+  { machine, machinery }: MachineLease,
+  alive: AbortSignal,
+): Promise<SandboxError | null> {
+  using limit = deadline(DUMP_TIMEOUT_MS, alive);
+  try {
+    if (machinery.dumpMemory === undefined)
+      throw new SandboxError('CAPTURE_FAILED', `${machinery.kind} machines cannot give one`);
+    await machinery.dumpMemory(machine, join(dir, ARTIFACTS.memory), limit.signal);
+    return null;
+  } catch (cause) {
+    alive.throwIfAborted(); // cancelled, or the machine is gone: that is the story then
+    const full = cause instanceof SandboxError && cause.code === 'NO_DISK_SPACE';
+    const code = full ? 'NO_DISK_SPACE' : 'CAPTURE_FAILED';
+    const failed = new SandboxError(code, `there is no memory dump of ${machine.name}`, { cause });
+    log('error', reason(failed), { machine: machine.name, code, stage: 'memory' });
+    return failed;
+  } finally {
+    phases.mark('memory');
   }
-  await lease.machinery.dumpMemory(lease.machine, join(dir, ARTIFACTS.memory), signal);
-  phases.mark('memory');
 }
 
 function guestRun(lease: MachineLease, startedOn: Date): GuestRun {

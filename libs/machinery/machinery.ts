@@ -36,6 +36,11 @@ export interface Machinery {
   /** The screen now, as PPM (P6) or PNG. Absent when the hypervisor cannot. */
   screenshot?(machine: Machine, signal: AbortSignal): Promise<Buffer>;
 
-  /** Writes guest RAM to `path`. Absent when the hypervisor cannot. */
+  /**
+   * Writes all of the guest's RAM to `path`, a file for our eyes only; none is there after a failure. Absent when the
+   * hypervisor cannot.
+   *
+   * @throws NO_DISK_SPACE, or whatever went wrong
+   */
   dumpMemory?(machine: Machine, path: string, signal: AbortSignal): Promise<void>;
 }

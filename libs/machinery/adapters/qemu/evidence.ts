@@ -2,8 +2,10 @@ import { constants, createWriteStream } from 'node:fs';
 import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { diskError } from '#domain/disk-error.js';
 import { SandboxError } from '#domain/errors.js';
 import type { QemuProcess } from './process.js';
+import { QmpError } from './qmp.js';
 
 /** A 2560×1600 screen of 3 bytes a pixel is 12 MB; the card has 16 MB of memory. */
 const MAX_SCREENSHOT = 32 << 20;
@@ -24,8 +26,8 @@ export async function screenshot({ qmp, folder }: QemuProcess, signal: AbortSign
   }
 }
 
-/** Of the guest's RAM size, the least that a whole dump has. */
-const WHOLE = 0.9;
+/** What QEMU says when the file system is full: it passes errno's text on, and no number. */
+const NO_ROOM = /No space left|Disk quota exceeded/;
 
 /** Guest RAM as an ELF core file with one segment per memory range. The guest stands still meanwhile. */
 export async function dumpMemory(
@@ -39,28 +41,47 @@ export async function dumpMemory(
     await qmp.execute('dump-guest-memory', { paging: false, protocol: `file:${made}` }, signal);
     await using file = await openRegular(made);
     const { size } = await file.stat();
-    if (size < minimumBytes * WHOLE) throw new Error(`memory dump: only ${size} bytes`);
+    if (size < minimumBytes) throw new Error(`the memory dump has only ${size} of ${minimumBytes} bytes`);
     await file.chmod(0o600);
     if (process.getuid?.() === 0) await file.chown(0, 0);
-    await move(made, file, path);
+    await move(made, file, path, signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof QmpError && NO_ROOM.test(cause.description))
+      throw new SandboxError('NO_DISK_SPACE', `${folder} has no room for a memory dump`, { cause });
+    throw cause;
   } finally {
     await rm(made, { force: true });
   }
 }
 
 /** Only the file that was opened and checked: QEMU may put another one in its place at any moment. */
-async function move(from: string, file: FileHandle, to: string): Promise<void> {
+async function move(from: string, file: FileHandle, to: string, signal: AbortSignal): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    await pipeline(file.createReadStream({ start: 0, autoClose: false }), createWriteStream(to));
+    await copy(file, to, signal);
     return;
   }
   const [moved, checked] = await Promise.all([lstat(to), file.stat()]);
   if (moved.ino === checked.ino && moved.dev === checked.dev) return;
   await rm(to, { force: true });
   throw new SandboxError('PROTOCOL_VIOLATION', `${from} was replaced while it was taken`);
+}
+
+async function copy(file: FileHandle, to: string, signal: AbortSignal): Promise<void> {
+  try {
+    await pipeline(
+      file.createReadStream({ start: 0, autoClose: false }),
+      createWriteStream(to, { mode: 0o600 }),
+      { signal },
+    );
+  } catch (cause) {
+    await rm(to, { force: true });
+    signal.throwIfAborted();
+    throw diskError(`${to} cannot be written`, cause);
+  }
 }
 
 /** The folder is open to a QEMU that may be hostile: no links followed, no pipe or device opened. */
