@@ -99,6 +99,33 @@ def yes(text):
     return text.lower() in ("1", "yes", "true", "on")
 
 
+TRACERS = ("strace", "kprobe", "both", "none")
+
+
+def effective(config):
+    """The options that mean something here, or meant something to the host."""
+    names = {"free", "tracer", "user", "analpath", "apk_entry", "route"}
+    return names if config.get("category") == "url" else names | {"arguments"}
+
+
+def choose_tracer(options):
+    free = options.get("free", "no")
+    if not yes(free) and free.lower() not in ("0", "no", "false", "off"):
+        raise AnalysisError('the option free takes yes or no, not "%s"' % free)
+    tracer = "none" if yes(free) else options.get("tracer", "both")
+    if tracer not in TRACERS:
+        raise AnalysisError('there is no tracer "%s"; choose one of %s' % (tracer, ", ".join(TRACERS)))
+    return tracer
+
+
+def find_user(name):
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        people = [entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == 0 or 1000 <= entry.pw_uid < 60000]
+        raise AnalysisError('there is no user "%s" in this guest; choose one of %s' % (name, ", ".join(people)))
+
+
 def number(text, default):
     try:
         return float(text)
@@ -235,24 +262,31 @@ def check_machine(head):
                                 % MACHINES.get(machine, "another processor (ELF machine %d)" % machine))
 
 
+def packages():
+    """Those that this guest can run files with."""
+    return ["generic"] + sorted(name for name, argv in INTERPRETERS.items() if os.path.exists(argv[0]))
+
+
 def command_for(config, options, sample):
     """Package and argv."""
     package = config.get("package", "")
-    if config.get("category") == "url" or package == "url":
-        target = config.get("target", "")
-        if "://" not in target:
-            target = "http://" + target
-        return "url", ["/usr/bin/curl", "-sSL", "--max-time", "60", "--compressed", "-A",
-                       "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-                       "-o", "/tmp/download", "--", target]
+    if package == "None":
+        package = ""
+    if config.get("category") == "url":
+        if package not in ("", "url"):
+            raise AnalysisError('package "%s" opens no URL in this guest; choose url, or none' % package)
+        return "url", fetch(config.get("target", ""))
     if not sample or not os.path.isfile(sample):
         raise AnalysisError("the sample is not there: %s" % sample)
     with open(sample, "rb") as handle:
         head = handle.read(4096)
     if not head:
         raise AnalysisError("the sample is empty")
-    if not package or package == "None":
+    if not package:
         package = choose_package(os.path.basename(sample), head)
+    choice = "choose one of %s, or none to have it chosen by what the file is" % ", ".join(packages())
+    if package != "generic" and package not in INTERPRETERS:
+        raise AnalysisError('this guest runs no file with package "%s"; %s' % (package, choice))
     try:
         arguments = shlex.split(options.get("arguments", ""))
     except ValueError as error:
@@ -260,12 +294,23 @@ def command_for(config, options, sample):
     if package == "generic":
         check_machine(head)
         return package, [sample] + arguments
-    if package not in INTERPRETERS:
-        raise AnalysisError("no such package in this guest: %s" % package)
     interpreter = INTERPRETERS[package]
     if not os.path.exists(interpreter[0]):
-        raise AnalysisError("package %s needs %s, which this guest image does not have" % (package, interpreter[0]))
+        raise AnalysisError("package %s needs %s, which this guest image does not have; %s"
+                            % (package, interpreter[0], choice))
     return package, interpreter + [sample] + arguments
+
+
+def fetch(url):
+    """argv of what opens a URL: asked as a browser would ask, redirections followed, the answer kept as a file."""
+    if "://" not in url:
+        url = "http://" + url
+    return ["/usr/bin/curl", "-sSL", "--max-time", "60", "--compressed", "-A",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "-o", "/tmp/download", "--", url]
+
+
+# curl's exit codes for what it did not even try: no such protocol, no URL.
+NOT_TRIED = (1, 3)
 
 
 # ---------------------------------------------------------------------------------------------- files of the sample
@@ -487,13 +532,7 @@ class Analysis:
         self.address = (config.get("ip", "10.0.2.2"), int(number(config.get("port", ""), 2042)))
         self.started, self.began = time.time(), time.monotonic()
         self.log = Log(self.address)
-        tracer = self.options.get("tracer", "both")
-        if yes(self.options.get("free", "no")):
-            tracer = "none"
-        if tracer not in ("strace", "kprobe", "both", "none"):
-            raise AnalysisError("no such tracer: %s" % tracer)
-        self.use_strace = tracer in ("strace", "both")
-        self.use_kernel = tracer in ("kprobe", "both")
+        self.use_strace = self.use_kernel = False
         self.poll = select.poll()
         # ctime has the kernel's tick as its grain, which may lie just before `started`.
         self.keeper = Keeper(self.log, self.started - 0.05, sample)
@@ -505,11 +544,18 @@ class Analysis:
         self.console = -1
         self.shown = 0
         self.head = b""  # the first line of the trace: did the sample start?
+        self.complaint = b""  # the beginning of stderr
 
     # -- start
 
     def run(self):
         """The whole analysis; raises AnalysisError when the sample cannot be run."""
+        for name in sorted(set(self.options) - effective(self.config)):
+            self.log.warning("the option %s has no effect in this guest", name)
+        tracer = choose_tracer(self.options)
+        self.use_strace = tracer in ("strace", "both")
+        self.use_kernel = tracer in ("kprobe", "both")
+        account = find_user(self.options.get("user", "root"))
         package, argv = command_for(self.config, self.options, self.sample)
         known = []
         if package != "url":
@@ -524,9 +570,11 @@ class Analysis:
             self.group = NoGroup()
         if self.use_kernel:
             self.start_kernel_trace()
-        self.start_sample(argv)
+        self.start_sample(argv, account)
         self.loop()
         self.finish(known)
+        if package == "url":
+            self.check_fetched()
 
     def start_kernel_trace(self):
         if not os.path.isdir(TRACING + "events/sys"):
@@ -542,7 +590,7 @@ class Analysis:
         self.kernel = Stream(self.address, file_header("logs/kernel.trace") + head)
         self.kernel_rest = b""
 
-    def start_sample(self, argv):
+    def start_sample(self, argv, account):
         if self.use_strace:
             try:
                 os.unlink(FIFO)
@@ -558,11 +606,6 @@ class Analysis:
             os.set_blocking(pair[0], False)
             self.outputs[pair[0]] = [name, None, 0]
             self.poll.register(pair[0], select.POLLIN)
-        user = self.options.get("user", "root")
-        try:
-            account = pwd.getpwnam(user)
-        except KeyError:
-            raise AnalysisError("no such user in this guest: %s" % user)
         if self.show:
             self.open_console(argv)
         failed = os.pipe()
@@ -582,7 +625,7 @@ class Analysis:
             raise AnalysisError("the sample did not start: %s" % problem.decode("utf-8", "replace"))
         if isinstance(self.group, NoGroup):
             self.group.leader = self.pid
-        self.log.info("started as process %d, user %s", self.pid, user)
+        self.log.info("started as process %d, user %s", self.pid, account.pw_name)
 
     def become_sample(self, argv, account, out, err):
         """In the child."""
@@ -740,6 +783,8 @@ class Analysis:
                 entry[1].close()
             return
         self.print(data)
+        if entry[0] == "stderr":
+            self.complaint += data[:1000 - len(self.complaint)]
         room = OUTPUT_LIMIT - entry[2]
         if room > 0:
             if entry[1] is None:
@@ -795,6 +840,17 @@ class Analysis:
         failed = re.search(rb'execve\(.* = -1 (E\w+ \(.*\))', first)
         if failed:
             raise AnalysisError("the sample could not be executed: %s" % failed.group(1).decode("latin-1"))
+
+    def check_fetched(self):
+        """A URL that could not be opened at all is no success; one that nobody answered is a result, and said."""
+        if self.exit is None or os.WIFSIGNALED(self.exit):
+            return  # ended by its time-out
+        code = os.WEXITSTATUS(self.exit)
+        why = self.complaint.decode("utf-8", "replace").strip() or "curl ended with exit code %d" % code
+        if code in NOT_TRIED:
+            raise AnalysisError("the URL cannot be opened in this guest: %s" % why)
+        if code:
+            self.log.warning("the URL was not fetched: %s", why)
 
     def close(self):
         self.log.stream.close()

@@ -42,6 +42,43 @@ test('the package is chosen by what the file is, then by what it is called', () 
   expect(choose('blob', String.raw`\x00\x01`)).toBe('generic');
 });
 
+/** What `command_for` says of a shell script, or of a URL. */
+function command(config: Readonly<Record<string, string>>, options: Readonly<Record<string, string>> = {}) {
+  const sample = config['category'] === 'url' ? 'None' : '"test/samples/noop.sh"';
+  return () => analyzer(`command_for(${JSON.stringify(config)}, ${JSON.stringify(options)}, ${sample})`);
+}
+
+test('a package that is not there is refused, and those that are there are named', () => {
+  expect(command({ package: 'exe' })).toThrow(
+    /this guest runs no file with package "exe"; choose one of generic, (.*, )?python, sh, or none/,
+  );
+  expect(command({ package: 'url' })).toThrow('this guest runs no file with package "url"');
+  expect(command({ category: 'url', package: 'ie', target: 'http://a.test/' })).toThrow(
+    'package "ie" opens no URL in this guest; choose url, or none',
+  );
+  expect(command({ package: 'None' })()).toEqual(['generic', ['test/samples/noop.sh']]);
+  expect(command({ package: 'sh' }, { arguments: 'a "b c"' })()).toEqual([
+    'sh',
+    ['/bin/bash', 'test/samples/noop.sh', 'a', 'b c'],
+  ]);
+  expect(command({ package: 'sh' }, { arguments: '"a' })).toThrow('the option arguments cannot be split');
+  expect(command({ category: 'url', target: 'a.test/b' })()).toEqual([
+    'url',
+    expect.arrayContaining(['/usr/bin/curl', 'http://a.test/b']),
+  ]);
+});
+
+test('an option with a value that cannot be honoured is refused, and those that can are named', () => {
+  expect(
+    analyzer('[choose_tracer({}), choose_tracer({"free": "Yes"}), choose_tracer({"free": "0"})]'),
+  ).toEqual(['both', 'none', 'both']);
+  expect(() => analyzer('choose_tracer({"free": "maybe"})')).toThrow('free takes yes or no, not "maybe"');
+  expect(() => analyzer('choose_tracer({"tracer": "x"})')).toThrow(
+    'choose one of strace, kprobe, both, none',
+  );
+  expect(() => analyzer('find_user("bob").pw_name')).toThrow(/no user "bob" .*; choose one of root/);
+});
+
 test('a file is new when it was changed after the start, also by a clock that was set back', () => {
   const now = Math.floor(Date.now() / 1000);
   const start = 920_523_967; // in 1999
