@@ -11,7 +11,7 @@ export const FORMATS = { json, html } as const satisfies Record<string, ReportFo
 
 export type FormatName = keyof typeof FORMATS;
 
-/** Characters gathered before they are written. */
+/** Bytes gathered before they are written. */
 const BATCH = 256 * 1024;
 
 async function writeFormat(
@@ -23,15 +23,19 @@ async function writeFormat(
   try {
     {
       await using file = await open(temporary, 'wx', 0o644);
-      let batch = '';
+      let batch: Uint8Array[] = [];
+      let size = 0;
       for await (const piece of pieces) {
         signal.throwIfAborted();
-        batch += piece;
-        if (batch.length < BATCH) continue;
-        await file.write(batch);
-        batch = '';
+        const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+        batch.push(bytes);
+        size += bytes.length;
+        if (size < BATCH) continue;
+        await file.appendFile(Buffer.concat(batch));
+        batch = [];
+        size = 0;
       }
-      await file.write(batch);
+      await file.appendFile(Buffer.concat(batch));
       // On disk before it gets its name: a report is either whole or not there, also after a power cut.
       await file.sync();
     }
