@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { reason } from '#domain/errors.js';
+import { loadPdf } from '#reporting/formats/pdf.js';
 import { loadSignatures } from '#signatures/load.js';
 import { examine } from './examine.js';
 
@@ -15,6 +16,8 @@ export interface ExamineResult {
 }
 
 const signatures = await loadSignatures();
+// Takes longer than a report; the first sample is still running. Should it fail, the first report says so.
+await loadPdf().catch(() => undefined);
 
 /**
  * Runs in a worker thread: parsing a large log must not hold up the network stacks of running guests. A thread that
