@@ -24,7 +24,7 @@ export const FORMATS = {
 export type FormatName = keyof typeof FORMATS;
 
 const REPORT: readonly FormatName[] = ['json', 'html'];
-const EXTRA: readonly FormatName[] = ['maec', 'maec5', 'metadata', 'pdf'];
+const EXTRA = (Object.keys(FORMATS) as FormatName[]).filter((name) => !REPORT.includes(name));
 
 /** Bytes gathered before they are written. */
 const BATCH = 256 * 1024;

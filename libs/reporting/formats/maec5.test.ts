@@ -132,6 +132,20 @@ describe('MAEC 5.0', () => {
     expect(of(Object.values(observables), 'network-traffic')).toHaveLength(5);
   });
 
+  test('every action is in the tree or beside it, once', async () => {
+    const { maec_objects: objects } = await packageOf(await sampleReport());
+    const { process_tree: tree, action_refs: others } = objects[0]?.['dynamic_features'] as {
+      process_tree: { initiated_action_refs?: string[] }[];
+      action_refs: string[];
+    };
+    const placed = [...tree.flatMap(({ initiated_action_refs: refs = [] }) => refs), ...others];
+    expect(placed.sort()).toEqual(
+      of(objects, 'malware-action')
+        .map(({ id }) => id)
+        .sort(),
+    );
+  });
+
   test('a behavior points to the actions that prove it', async () => {
     const { maec_objects: objects } = await packageOf(await sampleReport());
     const proven = of(objects, 'behavior').filter(({ action_refs: refs }) => refs !== undefined);

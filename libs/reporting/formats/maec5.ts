@@ -59,14 +59,13 @@ function makePackage(report: Report): object {
   const id = to.identifier('malware-instance', 'target');
   const actions = addActions(report, to);
   const traffic = addNetwork(report, to);
-  const tree = addProcesses(report, actions, traffic, to);
+  const { tree, otherActions } = addProcesses(report, actions, traffic, to);
   const behaviors = addBehaviors(report, actions, to);
   addDropped(report, id, to);
   const strings = first(report.strings ?? [], STRINGS, 'strings', to.notes);
   const features = {
     behavior_refs: nonEmpty(behaviors),
-    // Actions of processes that are in the tree must not be here again.
-    action_refs: traffic.actions.get(-1),
+    action_refs: nonEmpty(otherActions),
     network_traffic_refs: nonEmpty(traffic.refs),
     process_tree: nonEmpty(tree),
   };

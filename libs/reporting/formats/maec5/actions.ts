@@ -2,7 +2,7 @@ import type { Report } from '#domain/report.js';
 import { clip, timestamp } from '../../text.js';
 import { callKey, chooseCalls, type ChosenCall } from '../maec/choose.js';
 import { actionName, pathsOf } from '../maec/vocabulary.js';
-import { nonEmpty, type PackageBuilder } from './package.js';
+import { append, nonEmpty, type PackageBuilder } from './package.js';
 
 /** Code units of one argument. */
 const ARGUMENT = 1024;
@@ -24,9 +24,7 @@ export function addActions(report: Report, to: PackageBuilder): Actions {
     const id = to.identifier('malware-action', key);
     add(chosen, id, to);
     ofCall.set(key, id);
-    const list = ofProcess.get(procid) ?? [];
-    list.push(id);
-    ofProcess.set(procid, list);
+    append(ofProcess, procid, id);
   }
   if (note !== null) to.notes.push(note);
   return { ofProcess, ofCall };

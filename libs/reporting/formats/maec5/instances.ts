@@ -1,7 +1,7 @@
 import type { DroppedFile, Report } from '#domain/report.js';
 import { first } from '../maec/choose.js';
 import { fileFacts } from './observables.js';
-import type { PackageBuilder } from './package.js';
+import { append, type PackageBuilder } from './package.js';
 
 const DROPPED = 1000;
 
@@ -20,7 +20,7 @@ export function addTarget({ target }: Report, to: PackageBuilder): string {
 export function addDropped({ dropped = [] }: Report, dropper: string, to: PackageBuilder): void {
   const byHash = new Map<string, DroppedFile[]>();
   for (const file of first(dropped, DROPPED, 'dropped files', to.notes)) {
-    byHash.set(file.sha256, [...(byHash.get(file.sha256) ?? []), file]);
+    append(byHash, file.sha256, file);
   }
   for (const [sha256, files] of byHash) {
     const id = to.identifier('malware-instance', `dropped ${sha256}`);

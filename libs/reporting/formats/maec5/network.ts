@@ -2,7 +2,7 @@ import type { DnsQuery, Flow, HttpRequest, Report } from '#domain/report.js';
 import { clip } from '../../text.js';
 import { first } from '../maec/choose.js';
 import { requestName } from '../maec/vocabulary.js';
-import { nonEmpty, type PackageBuilder } from './package.js';
+import { append, nonEmpty, type PackageBuilder } from './package.js';
 
 /** Entries of each kind. */
 const ENTRIES = 1000;
@@ -11,11 +11,13 @@ const TEXT = 2048;
 /** A name as RFC 1034 has it, with the underscores that are met; other questions cannot be domain-name objects. */
 const NAME = /^(?=.{1,253}$)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?$/;
 
+const NOBODY = -1;
+
 export interface Traffic {
   /** References of network-traffic objects. */
   readonly refs: readonly string[];
   readonly ofProcess: ReadonlyMap<number, readonly string[]>;
-  /** Ids of actions, by process instance; -1 when nobody knows whose. */
+  /** Ids of actions, by process instance; under NOBODY when it is not known whose. */
   readonly actions: ReadonlyMap<number, readonly string[]>;
 }
 
@@ -24,16 +26,12 @@ export function addNetwork({ network }: Report, to: PackageBuilder): Traffic {
   const refs: string[] = [];
   const ofProcess = new Map<number, string[]>();
   const actions = new Map<number, string[]>();
-  const put = (map: Map<number, string[]>, procid: number | undefined, value: string): void => {
-    const key = procid ?? -1;
-    map.set(key, [...(map.get(key) ?? []), value]);
-  };
   for (const kind of ['tcp', 'udp'] as const) {
     for (const flow of first(network?.[kind] ?? [], ENTRIES, `${kind.toUpperCase()} flows`, to.notes)) {
       const ref = addFlow(kind, flow, to);
       if (ref === undefined) continue;
       refs.push(ref);
-      if (flow.procid !== undefined) put(ofProcess, flow.procid, ref);
+      if (flow.procid !== undefined) append(ofProcess, flow.procid, ref);
     }
   }
   first(network?.http ?? [], ENTRIES, 'web requests', to.notes).forEach((request, i) => {
@@ -43,7 +41,7 @@ export function addNetwork({ network }: Report, to: PackageBuilder): Traffic {
     const id = to.identifier('malware-action', `http ${i}`);
     const name = requestName(request.method);
     to.objects.push({ type: 'malware-action', id, name, output_object_refs: [ref] });
-    put(actions, request.procid, id);
+    append(actions, request.procid ?? NOBODY, id);
   });
   let unnamable = 0;
   first(network?.dns ?? [], ENTRIES, 'DNS queries', to.notes).forEach((query, i) => {
@@ -54,7 +52,7 @@ export function addNetwork({ network }: Report, to: PackageBuilder): Traffic {
     }
     const id = to.identifier('malware-action', `dns ${i}`);
     to.objects.push({ type: 'malware-action', id, name: 'send-dns-query', input_object_refs: [ref] });
-    put(actions, query.procid, id);
+    append(actions, query.procid ?? NOBODY, id);
   });
   if (unnamable > 0)
     to.notes.push(`${unnamable} DNS queries were for what is no host name; see report.json.`);

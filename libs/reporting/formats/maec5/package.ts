@@ -30,6 +30,13 @@ export class PackageBuilder {
   }
 }
 
+/** Lists by key; a list begins with its first value. */
+export function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}
+
 /** MAEC prohibits empty lists: such a property is left out. */
 export function nonEmpty<T>(all: readonly T[]): readonly T[] | undefined {
   return all.length === 0 ? undefined : all;

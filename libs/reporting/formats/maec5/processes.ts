@@ -4,7 +4,7 @@ import { first } from '../maec/choose.js';
 import type { Actions } from './actions.js';
 import type { Traffic } from './network.js';
 import { commandLine } from './observables.js';
-import { nonEmpty, type PackageBuilder } from './package.js';
+import { append, nonEmpty, type PackageBuilder } from './package.js';
 
 const PROCESSES = 1000;
 
@@ -15,25 +15,31 @@ interface TreeNode {
   readonly initiated_action_refs: readonly string[] | undefined;
 }
 
+export interface Processes {
+  readonly tree: readonly TreeNode[];
+  /** Actions of no process that is in the tree. */
+  readonly otherActions: readonly string[];
+}
+
 /** Process objects, and the instance's process tree with the actions each process initiated. */
 export function addProcesses(
   { behavior }: Report,
   actions: Actions,
   traffic: Traffic,
   to: PackageBuilder,
-): readonly TreeNode[] {
+): Processes {
   const all = first(behavior?.processes ?? [], PROCESSES, 'processes', to.notes);
   const known = new Set(all.map(({ procid }) => procid));
   const children = new Map<number, number[]>();
   for (const { procid, parent_procid: parent } of all) {
-    if (parent !== null) children.set(parent, [...(children.get(parent) ?? []), procid]);
+    if (parent !== null) append(children, parent, procid);
   }
   // Numbers are given before the objects are made: parents and children point to each other.
   const refs = to.observables.reserve(all.length);
   const refOf = new Map(all.map(({ procid }, i) => [procid, refs[i] ?? '']));
   const ref = (procid: number): string => refOf.get(procid) ?? '';
 
-  return all.map((process, i) => {
+  const tree = all.map((process, i) => {
     const parent = process.parent_procid;
     const hasParent = parent !== null && known.has(parent);
     to.observables.fill(ref(process.procid), {
@@ -52,6 +58,8 @@ export function addProcesses(
       ]),
     };
   });
+  const others = [...actions.ofProcess, ...traffic.actions].filter(([procid]) => !known.has(procid));
+  return { tree, otherActions: others.flatMap(([, ids]) => ids) };
 }
 
 function facts(process: Process) {
