@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { reason } from '#domain/errors.js';
+import { loadPdf } from '#reporting/formats/pdf.js';
 import { loadSignatures } from '#signatures/load.js';
 import { examine } from './examine.js';
 
@@ -15,6 +16,12 @@ export interface ExamineResult {
 }
 
 const signatures = await loadSignatures();
+// Takes longer than a report; the first sample is still running. Should it fail, the first report says so.
+await loadPdf().catch(() => undefined);
+
+/** Of the thread, not of a job: a thread examines many. */
+const ended = new AbortController();
+parentPort?.once('close', () => ended.abort());
 
 /**
  * Runs in a worker thread: parsing a large log must not hold up the network stacks of running guests. A thread that
@@ -23,8 +30,6 @@ const signatures = await loadSignatures();
 export default async function examineInThread({ dir }: ExamineJob): Promise<ExamineResult> {
   const failures: string[] = [];
   const onFailure = (part: string, error: unknown): void => void failures.push(`${part}: ${reason(error)}`);
-  const ended = new AbortController();
-  parentPort?.once('close', () => ended.abort());
   const report = await examine(dir, { signatures, onFailure }, ended.signal);
   return { score: report.info.score, signatures: report.signatures.map(({ name }) => name), failures };
 }

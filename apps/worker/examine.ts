@@ -3,14 +3,17 @@ import { ARTIFACTS } from '#domain/artifacts.js';
 import type { Report } from '#domain/report.js';
 import { examineFolder } from '#processing/run.js';
 import { folderAssets } from '#reporting/assets.js';
-import { writeReports } from '#reporting/write.js';
+import { writeAllReports } from '#reporting/write.js';
 import { matchSignatures } from '#signatures/engine.js';
 import { score } from '#signatures/score.js';
 import type { Signature } from '#signatures/signature.js';
 
 export interface Examination {
   readonly signatures: readonly Signature[];
-  /** A section or a signature that failed costs itself only; the report says so in its notes. */
+  /**
+   * A section, a signature or an extra format that failed costs itself only; the report says so in its notes, but of
+   * formats, which are made when it is written.
+   */
   readonly onFailure: (part: string, error: unknown) => void;
 }
 
@@ -27,6 +30,7 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     malkoha: { ...evidence.malkoha, score: verdict },
   };
 
-  await writeReports(report, join(dir, ARTIFACTS.reports), ['json', 'html'], folderAssets(dir), signal);
+  const to = { dir: join(dir, ARTIFACTS.reports), onFailure: by.onFailure };
+  await writeAllReports(report, to, folderAssets(dir), signal);
   return report;
 }

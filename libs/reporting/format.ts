@@ -6,9 +6,12 @@ export interface Assets {
   screenshot(path: string): Promise<Buffer | null>;
 }
 
+/** A string is written as UTF-8. */
+export type Piece = string | Uint8Array;
+
 export interface ReportFormat {
   /** The file is `report.<extension>`. */
   readonly extension: string;
-  /** Text in pieces, so that no report is ever one string. The same report and assets give the same bytes. */
-  render(report: Report, assets: Assets): Iterable<string> | AsyncIterable<string>;
+  /** Text or bytes in pieces, so that no report is ever one string. The same report and assets give the same bytes. */
+  render(report: Report, assets: Assets): Iterable<Piece> | AsyncIterable<Piece>;
 }

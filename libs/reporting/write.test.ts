@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PIXEL, sampleReport } from '../../test/support/report.js';
+import { reason } from '#domain/errors.js';
+import { PIXEL, rendered, sampleReport } from '../../test/support/report.js';
 import { folderAssets } from './assets.js';
-import { writeReports } from './write.js';
+import { FORMATS, writeAllReports, writeReports } from './write.js';
 
 // Other work on the machine may slow this down.
 jest.setTimeout(60_000);
@@ -42,6 +43,68 @@ describe('reports on disk', () => {
     });
     expect(await readFile(path, 'utf8')).toBe(before);
     expect(await readdir(dir)).toEqual(['report.html']);
+  });
+
+  const ALL = [
+    'report.html',
+    'report.json',
+    'report.maec-1.1.xml',
+    'report.maec-5.0.json',
+    'report.metadata.xml',
+    'report.pdf',
+  ];
+
+  test('every format is written, and text and bytes are as they were made', async () => {
+    const report = await sampleReport();
+    const failures: string[] = [];
+    const onFailure = (file: string): void => void failures.push(file);
+    await writeAllReports(report, { dir, onFailure }, folderAssets(dir), signal());
+    expect(failures).toEqual([]);
+    expect(await readdir(dir)).toEqual(ALL);
+    for (const format of Object.values(FORMATS)) {
+      expect(await readFile(join(dir, `report.${format.extension}`))).toEqual(await rendered(format, report));
+    }
+  });
+
+  test('an extra format that fails costs itself alone', async () => {
+    const report = await sampleReport();
+    const failures: string[] = [];
+    let asked = 0;
+    // The page shows eight pictures; the next to ask is the PDF.
+    const failing = {
+      screenshot: async () => {
+        if (++asked > 8) throw new Error('disk gone');
+        return PIXEL;
+      },
+    };
+    const onFailure = (file: string, error: unknown): void => void failures.push(`${file}: ${reason(error)}`);
+    await writeAllReports(report, { dir, onFailure }, failing, signal());
+    expect(failures).toEqual([`report.pdf: ${join(dir, 'report.pdf')} could not be written: disk gone`]);
+    expect(await readdir(dir)).toEqual(ALL.filter((name) => name !== 'report.pdf'));
+  });
+
+  test('a report that cannot be written is no report, whatever the others could say', async () => {
+    const report = await sampleReport();
+    const failing = { screenshot: () => Promise.reject(new Error('disk gone')) };
+    const all = writeAllReports(report, { dir, onFailure: () => undefined }, failing, signal());
+    await expect(all).rejects.toMatchObject({ code: 'REPORTING_FAILED' });
+    expect(await readdir(dir)).toEqual(['report.json']);
+  });
+
+  test('a cancel is no failure of a format', async () => {
+    const report = await sampleReport();
+    const failures: string[] = [];
+    const cancel = new AbortController();
+    let asked = 0;
+    const assets = {
+      screenshot: async () => {
+        if (++asked > 8) cancel.abort();
+        return PIXEL;
+      },
+    };
+    const onFailure = (file: string): void => void failures.push(file);
+    await expect(writeAllReports(report, { dir, onFailure }, assets, cancel.signal)).rejects.toThrow('abort');
+    expect(failures).toEqual([]);
   });
 
   test('a cancel stops it and leaves no rest', async () => {

@@ -6,12 +6,27 @@ import type { Report } from '#domain/report.js';
 import type { Assets, ReportFormat } from './format.js';
 import { html } from './formats/html.js';
 import { json } from './formats/json.js';
+import { maec1 } from './formats/maec1.js';
+import { maec5 } from './formats/maec5.js';
+import { metadataXml } from './formats/metadata.js';
+import { pdf } from './formats/pdf.js';
 
-export const FORMATS = { json, html } as const satisfies Record<string, ReportFormat>;
+/** By the names that clients ask for them with. The first two are the report; the others say it again for other readers. */
+export const FORMATS = {
+  json,
+  html,
+  maec: maec1,
+  maec5,
+  metadata: metadataXml,
+  pdf,
+} as const satisfies Record<string, ReportFormat>;
 
 export type FormatName = keyof typeof FORMATS;
 
-/** Characters gathered before they are written. */
+const REPORT: readonly FormatName[] = ['json', 'html'];
+const EXTRA = (Object.keys(FORMATS) as FormatName[]).filter((name) => !REPORT.includes(name));
+
+/** Bytes gathered before they are written. */
 const BATCH = 256 * 1024;
 
 async function writeFormat(
@@ -23,15 +38,19 @@ async function writeFormat(
   try {
     {
       await using file = await open(temporary, 'wx', 0o644);
-      let batch = '';
+      let batch: Uint8Array[] = [];
+      let size = 0;
       for await (const piece of pieces) {
         signal.throwIfAborted();
-        batch += piece;
-        if (batch.length < BATCH) continue;
-        await file.write(batch);
-        batch = '';
+        const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+        batch.push(bytes);
+        size += bytes.length;
+        if (size < BATCH) continue;
+        await file.appendFile(Buffer.concat(batch));
+        batch = [];
+        size = 0;
       }
-      await file.write(batch);
+      await file.appendFile(Buffer.concat(batch));
       // On disk before it gets its name: a report is either whole or not there, also after a power cut.
       await file.sync();
     }
@@ -65,4 +84,26 @@ export async function writeReports(
     paths.push(path);
   }
   return paths;
+}
+
+/**
+ * Writes every format. That one of the extra ones cannot be written costs it alone: `onFailure` is told its file.
+ *
+ * @throws SandboxError REPORTING_FAILED when report.json or report.html could not be written, or the reason of `signal`
+ */
+export async function writeAllReports(
+  report: Report,
+  to: { readonly dir: string; readonly onFailure: (file: string, error: unknown) => void },
+  assets: Assets,
+  signal: AbortSignal,
+): Promise<void> {
+  await writeReports(report, to.dir, REPORT, assets, signal);
+  for (const name of EXTRA) {
+    try {
+      await writeReports(report, to.dir, [name], assets, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      to.onFailure(`report.${FORMATS[name].extension}`, error);
+    }
+  }
 }

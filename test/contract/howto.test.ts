@@ -6,7 +6,7 @@ import { SOURCES, isSummarySource, type SourceName } from '#signatures/sources.j
 import { call, evidence, http } from '../support/evidence.js';
 import beacons from '../support/howto/beacons.js';
 import { txt } from '../support/howto/txt.js';
-import { sampleReport } from '../support/report.js';
+import { rendered, sampleReport } from '../support/report.js';
 
 const read = (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
 const blocks = (page: string, language: string): string[] =>
@@ -41,8 +41,7 @@ test('the function of the walk-through finds beacons and nothing else', () => {
 });
 
 test('the format of the walk-through renders a report with hostile text', async () => {
-  let text = '';
-  for await (const piece of txt.render(await sampleReport(), { screenshot: async () => null })) text += piece;
+  const text = (await rendered(txt, await sampleReport())).toString();
   expect(text).toContain('invoice.sh: malicious (10 of 10)');
   expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}|\p{Cf}/u);
 });

@@ -6,7 +6,7 @@ import type { TaskFile } from '#domain/artifacts.js';
 import type { Report } from '#domain/report.js';
 import { examineFolder } from '#processing/run.js';
 import { folderAssets } from '#reporting/assets.js';
-import { writeReports } from '#reporting/write.js';
+import { writeAllReports } from '#reporting/write.js';
 import { matchSignatures } from '#signatures/engine.js';
 import { loadSignatures } from '#signatures/load.js';
 import { score } from '#signatures/score.js';
@@ -78,7 +78,7 @@ describe('recorded runs', () => {
       signatures: matches,
       malkoha: { ...evidence.malkoha, score: verdict },
     };
-    await writeReports(report, join(dir, 'reports'), ['json', 'html'], folderAssets(dir), signal);
+    await writeAllReports(report, { dir: join(dir, 'reports'), onFailure }, folderAssets(dir), signal);
     return { report, dir };
   }
 

@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import type { Report } from '#domain/report.js';
+import type { Assets, ReportFormat } from '#reporting/format.js';
 import { matchSignatures } from '#signatures/engine.js';
 import { loadSignatures } from '#signatures/load.js';
 import { score } from '#signatures/score.js';
@@ -189,6 +191,71 @@ export async function sampleReport(): Promise<Report> {
       score: verdict,
     },
   };
+}
+
+const NO_ASSETS: Assets = { screenshot: async () => null };
+
+/** All of a format's bytes. */
+export async function rendered(
+  format: ReportFormat,
+  report: Report,
+  assets: Assets = NO_ASSETS,
+): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of format.render(report, assets)) {
+    pieces.push(typeof piece === 'string' ? Buffer.from(piece) : piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/** A URL task of which nothing is known. */
+export function bareReport(more: Partial<Report> = {}): Report {
+  const { info, malkoha } = evidence();
+  return {
+    info,
+    target: { category: 'url', url: `http://example.org/${HOSTILE}` },
+    signatures: [],
+    malkoha: { ...malkoha, score: { value: 0, label: 'no sign of malice', parts: [] } },
+    ...more,
+  };
+}
+
+/** Text that tries to break out of markup, or of the reader's patience. */
+export const hostileText = fc.oneof(
+  fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }),
+  fc.constantFrom(
+    HOSTILE,
+    '<',
+    '"',
+    "' onload=x '",
+    '--></style><script>',
+    '${x}',
+    '&lt;',
+    '\ud800<b>',
+    ']]>',
+    '\u2028<svg/onload=x>',
+  ),
+  fc
+    .array(fc.constantFrom('<', '>', '"', "'", '&', '/', 'script', '=', ' ', '\0', '\u202e', '-', '!'), {
+      minLength: 1,
+    })
+    .map((all) => all.join('')),
+);
+
+/** What our own code writes, never the guest: enumerations that formats branch on. */
+const OURS = new Set(['type', 'category', 'label', 'status', 'outcome', 'severity']);
+
+/** The same value with every text in it replaced, wherever it is, but under OURS and `kept`. */
+export function poison<T>(value: T, text: string, kept: readonly string[] = []): T {
+  if (typeof value === 'string') return text as T;
+  if (Array.isArray(value)) return value.map((each: unknown) => poison(each, text, kept)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      OURS.has(key) || kept.includes(key) ? each : poison<unknown>(each, text, kept),
+    ]),
+  ) as T;
 }
 
 /** A small valid PNG: one grey pixel. */

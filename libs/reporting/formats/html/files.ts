@@ -7,7 +7,6 @@ interface Seen {
   dropped?: DroppedFile;
 }
 
-/** Files something happened to; those only read would drown them and are in report.json. */
 function collect(
   summary: BehaviorSummary | undefined,
   dropped: readonly DroppedFile[],
@@ -35,6 +34,16 @@ function collect(
   return files;
 }
 
+/** Files something happened to, kept ones first; those only read would drown them and are in report.json. */
+export function changedFiles(
+  summary: BehaviorSummary | undefined,
+  dropped: readonly DroppedFile[],
+): readonly (readonly [path: string, seen: Seen])[] {
+  return [...collect(summary, dropped)].sort(
+    ([a, x], [b, y]) => Number(y.dropped !== undefined) - Number(x.dropped !== undefined) || (a < b ? -1 : 1),
+  );
+}
+
 function kept(file: DroppedFile | undefined): Part {
   if (file === undefined) return html`<span class="quiet">not kept</span>`;
   const partly = file.complete ? null : html` <span class="kind">cut</span>`;
@@ -56,9 +65,7 @@ function row([path, { actions, dropped }]: readonly [string, Seen]): Part[] {
 }
 
 export function files({ behavior, dropped = [] }: Report): Markup {
-  const all = [...collect(behavior?.summary, dropped)].sort(
-    ([a, x], [b, y]) => Number(y.dropped !== undefined) - Number(x.dropped !== undefined) || (a < b ? -1 : 1),
-  );
+  const all = changedFiles(behavior?.summary, dropped);
   const body =
     all.length === 0
       ? html`<p class="quiet">No file was written, moved or deleted.</p>`

@@ -1,3 +1,5 @@
+import { spell } from '../../text.js';
+
 /** HTML that is safe to show: made by `html`, which escapes everything that is not such a value itself. */
 export class Markup {
   constructor(readonly text: string) {}
@@ -21,21 +23,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
  * controls, line separators, tags, variation selectors, private use, lone surrogates, fillers.
  */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}]+/gu;
-const NAMES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-function spell(char: string): string {
-  const code = char.codePointAt(0) ?? 0;
-  const hex = code.toString(16);
-  return (
-    NAMES[char] ??
-    (code <= 0xff
-      ? `\\x${hex.padStart(2, '0')}`
-      : code <= 0xffff
-        ? `\\u${hex.padStart(4, '0')}`
-        : `\\u{${hex}}`)
-  );
-}
-
 function escapeText(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? '');
 }

@@ -21,22 +21,28 @@ const SIGNALS: Readonly<Record<number, string>> = {
   31: 'SIGSYS',
 };
 
-function exit(process: Process | undefined): Markup {
-  const code = process?.exit_code ?? null;
-  if (process === undefined) return html``;
-  if (code === null) return html`<span class="exit running">still running</span>`;
-  if (code === 0) return html`<span class="exit">exit 0</span>`;
-  if (code > 0) return html`<span class="exit failed">exit ${code}</span>`;
-  return html`<span class="exit failed">${SIGNALS[-code] ?? `signal ${-code}`}</span>`;
+/** How a process ended; '' when nobody knows the process. */
+export function exitText(process: Process | undefined): string {
+  if (process === undefined) return '';
+  const code = process.exit_code;
+  if (code === null) return 'still running';
+  return code >= 0 ? `exit ${code}` : (SIGNALS[-code] ?? `signal ${-code}`);
 }
 
-interface Row {
+function exit(process: Process | undefined): Markup {
+  if (process === undefined) return html``;
+  const code = process.exit_code;
+  const kind = code === null ? ' running' : code === 0 ? '' : ' failed';
+  return html`<span class="exit${kind}">${exitText(process)}</span>`;
+}
+
+export interface Row {
   readonly node: ProcessNode;
   readonly depth: number;
 }
 
 /** In the order of the tree, without recursion. */
-function* flatten(roots: readonly ProcessNode[]): Generator<Row> {
+export function* flatten(roots: readonly ProcessNode[]): Generator<Row> {
   const pending: Row[] = [...roots].reverse().map((node) => ({ node, depth: 0 }));
   for (let row = pending.pop(); row !== undefined; row = pending.pop()) {
     yield row;

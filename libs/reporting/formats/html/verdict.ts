@@ -81,7 +81,7 @@ function parts(report: Report): Part {
   ];
 }
 
-const ENDINGS: Readonly<Record<string, string>> = {
+export const ENDINGS: Readonly<Record<string, string>> = {
   completed: 'ended by itself',
   timed_out: 'ended by the time-out',
   failed: 'failed',
