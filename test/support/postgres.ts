@@ -4,6 +4,7 @@ import { chown, chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { Client } from 'pg';
 
 export interface TestPostgres extends AsyncDisposable {
@@ -18,7 +19,13 @@ export interface TestPostgres extends AsyncDisposable {
 
 /** initdb and postgres refuse to run as root. */
 const NOBODY = 65_534;
-const asNobody = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+const asRoot = process.getuid?.() === 0;
+/** It ends with the test, however that ends. */
+const SETPRIV = [
+  'setpriv',
+  ...(asRoot ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : []),
+  ...['--pdeathsig', 'INT'],
+];
 
 /**
  * A PostgreSQL of our own in a temporary folder, on a unix socket only. `settings` are those of postgresql.conf;
@@ -28,18 +35,18 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
   const programs = await programFolder();
   const dir = await mkdtemp(join(tmpdir(), 'pg-'));
   await chmod(dir, 0o700);
-  if (asNobody.uid !== undefined) await chown(dir, NOBODY, NOBODY);
+  if (asRoot) await chown(dir, NOBODY, NOBODY);
   const data = join(dir, 'data');
   await run(join(programs, 'initdb'), [
     ...['--pgdata', data, '--username', 'malkoha', '--auth', 'trust'],
     ...['--encoding', 'UTF8', '--locale', 'C.UTF-8', '--no-sync', '--no-instructions'],
   ]);
-  const start = async (): Promise<ChildProcess> =>
+  const serve = async (): Promise<ChildProcess> =>
     launch(join(programs, 'postgres'), [
       ...['-D', data, '-k', dir, '-c', 'listen_addresses='],
       ...settings.flatMap((setting) => ['-c', setting]),
     ]);
-  let server = await start();
+  let server = await serve();
   const connection = (name: string) =>
     `postgresql://malkoha@localhost/${name}?host=${encodeURIComponent(dir)}`;
   let made = 0;
@@ -58,7 +65,7 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
     },
     kill: () => end(server, 'SIGKILL'),
     restart: async () => {
-      server = await start();
+      server = await serve();
     },
     async [Symbol.asyncDispose]() {
       await end(server, 'SIGINT'); // fast shutdown: does not wait for clients
@@ -75,14 +82,22 @@ async function programFolder(): Promise<string> {
   return join('/usr/lib/postgresql', newest, 'bin');
 }
 
+function start(program: string, args: readonly string[]) {
+  const [setpriv = '', ...options] = SETPRIV;
+  return spawn(setpriv, [...options, program, ...args], { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
 async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = spawn(program, args, { ...asNobody, cwd: '/', stdio: ['ignore', 'ignore', 'inherit'] });
-  const [code] = (await once(child, 'exit')) as [number | null];
-  if (code !== 0) throw new Error(`${program} ended with ${code}`);
+  const child = start(program, args);
+  const [said, [code]] = await Promise.all([
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number | null]>,
+  ]);
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${said}`);
 }
 
 async function launch(program: string, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(program, args, { ...asNobody, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = start(program, args);
   const said: string[] = [];
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stderr }).on('line', (line) => {
