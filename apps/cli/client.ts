@@ -2,51 +2,42 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import { z } from 'zod';
-import { type ErrorCode, SandboxError, reason } from '#domain/errors.js';
-import type { TaskStatus } from '#domain/task.js';
-import { TASK_STATUSES } from '#domain/task.js';
-
-export interface Address {
-  /** e.g. http://127.0.0.1:8090 */
-  readonly url: string;
-  readonly token: string | undefined;
-}
+import type { z } from 'zod';
+import { isErrorCode, SandboxError } from '#domain/errors.js';
+import { parseJson } from '../json.js';
+import type { Address } from './address.js';
+import * as answers from './answers.js';
+import { messages } from './sse.js';
 
 /** Form fields of a submission, as the REST API names them. */
 export type Fields = Readonly<Record<string, string>>;
 
-const created = z.object({ task_id: z.int() });
-const problem = z.object({ message: z.string() });
-const viewed = z.object({
-  task: z.object({
-    id: z.int(),
-    status: z.enum(TASK_STATUSES),
-    errors: z.array(z.string()),
-    guest: z.object({ name: z.string().optional() }),
-  }),
-});
-const counted = z.object({
-  tasks: z.object({ pending: z.int(), running: z.int(), completed: z.int() }),
-});
-const event = z.object({
-  task: z.int(),
-  kind: z.enum(['status', 'phase']),
-  status: z.enum(TASK_STATUSES).optional(),
-  phase: z.string().optional(),
-  ms: z.number().optional(),
-  machine: z.string().optional(),
-});
+export interface Download {
+  /** The media type, without parameters. */
+  readonly type: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
 
-export type TaskEvent = z.infer<typeof event>;
-export type TaskView = z.infer<typeof viewed>['task'];
+interface ListQuery {
+  readonly status: string | undefined;
+  readonly owner: string | undefined;
+  readonly limit: number;
+  readonly offset: number;
+}
 
 /** Milliseconds a daemon on a busy host may take to say that it is there. */
 const ANSWER_MS = 5000;
 
-/** The REST API as any client sees it. */
+/** The REST API as any client sees it. `signal` ends every request. */
 export class Client {
-  constructor(private readonly address: Address) {}
+  constructor(
+    private readonly address: Address,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  get url(): string {
+    return this.address.url;
+  }
 
   /** Streams the file: it is never whole in memory. @throws BAD_REQUEST with the server's sentence */
   async submitFile(path: string, fields: Fields): Promise<number> {
@@ -55,97 +46,171 @@ export class Client {
     const head = Buffer.from(`${formFields(boundary, fields)}${fileHeader(boundary, basename(path))}`);
     const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
     const body = Readable.toWeb(Readable.from(concat(head, createReadStream(path), tail)));
-    const answer = await this.#send('/tasks/create/file', {
-      method: 'POST',
-      headers: {
-        'content-type': `multipart/form-data; boundary=${boundary}`,
-        'content-length': String(head.length + size + tail.length),
-      },
-      body,
-      duplex: 'half',
-    });
-    return created.parse(await answer.json()).task_id;
+    const headers = {
+      'content-type': `multipart/form-data; boundary=${boundary}`,
+      'content-length': String(head.length + size + tail.length),
+    };
+    const init = { method: 'POST', headers, body, duplex: 'half' } as const;
+    return (await this.#ask('/tasks/create/file', answers.created, init)).task_id;
   }
 
   async submitUrl(url: string, fields: Fields): Promise<number> {
     const body = new URLSearchParams({ ...fields, url });
-    const answer = await this.#send('/tasks/create/url', { method: 'POST', body });
-    return created.parse(await answer.json()).task_id;
+    return (await this.#ask('/tasks/create/url', answers.created, { method: 'POST', body })).task_id;
+  }
+
+  /** Unfinished tasks first, then in the order in which they were completed. */
+  async list({ status, owner, limit, offset }: ListQuery): Promise<z.infer<typeof answers.taskList>> {
+    const query = new URLSearchParams({ ...(status && { status }), ...(owner && { owner }) });
+    return this.#ask(`/tasks/list/${limit}/${offset}?${query.toString()}`, answers.taskList);
   }
 
   /** The task now, or as soon as its status changes within `waitSeconds`. */
-  async view(task: number, waitSeconds: number, signal: AbortSignal): Promise<TaskView> {
-    const answer = await this.#send(`/tasks/view/${task}?wait=${waitSeconds}`, { signal });
-    return viewed.parse(await answer.json()).task;
+  async view(task: number, waitSeconds = 0): Promise<answers.TaskBody> {
+    return (await this.#ask(`/tasks/view/${task}?wait=${waitSeconds}`, answers.taskView)).task;
+  }
+
+  async cancel(task: number): Promise<object> {
+    return this.#ask(`/tasks/cancel/${task}`, answers.ok, { method: 'POST' });
+  }
+
+  async delete(task: number): Promise<object> {
+    return this.#ask(`/tasks/delete/${task}`, answers.ok);
+  }
+
+  /** Why it waits, and how long it still may. */
+  async explain(task: number): Promise<z.infer<typeof answers.explanation>> {
+    return this.#ask(`/tasks/explain/${task}`, answers.explanation);
+  }
+
+  async machines(): Promise<z.infer<typeof answers.machineList>> {
+    return this.#ask('/machines/list', answers.machineList);
+  }
+
+  async status(): Promise<z.infer<typeof answers.daemonStatus>> {
+    return this.#ask('/cuckoo/status', answers.daemonStatus);
   }
 
   /** Is a daemon there? One that wants a token is. */
   async answers(): Promise<boolean> {
     try {
-      await fetch(`${this.address.url}/cuckoo/status`, { signal: AbortSignal.timeout(ANSWER_MS) });
+      const signal = AbortSignal.any([this.signal, AbortSignal.timeout(ANSWER_MS)]);
+      await fetch(`${this.url}/cuckoo/status`, { signal });
       return true;
     } catch {
+      this.signal.throwIfAborted();
       return false;
     }
   }
 
   /** Tasks that have not ended. */
   async unfinished(): Promise<number> {
-    const { tasks } = counted.parse(await (await this.#send('/cuckoo/status')).json());
+    const { tasks } = await this.status();
     return tasks.pending + tasks.running + tasks.completed;
   }
 
-  async report(task: number, format: 'json' | 'html'): Promise<string> {
-    return (await this.#send(`/tasks/report/${task}/${format}`)).text();
+  /** As it streams in: an archive may be large. */
+  async report(task: number, format: string): Promise<Download> {
+    const answer = await this.#send(`/tasks/report/${task}/${format}`);
+    const [type = ''] = (answer.headers.get('content-type') ?? '').split(';');
+    return { type: type.trim(), body: this.#body(answer) };
   }
 
-  /** State and phase changes of one task, from now on, until the server or `signal` ends them. */
-  async *events(task: number, signal: AbortSignal): AsyncGenerator<TaskEvent> {
-    const answer = await this.#send(`/tasks/events/${task}`, { signal });
-    let text = '';
-    for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      text += chunk;
-      const messages = text.split('\n\n');
-      text = messages.pop() ?? '';
-      for (const message of messages) {
-        const data = message.split('\n').find((line) => line.startsWith('data:'));
-        if (data !== undefined) yield event.parse(JSON.parse(data.slice('data:'.length)));
-      }
+  async jsonReport(task: number): Promise<string> {
+    return (await this.#send(`/tasks/report/${task}/json`)).text();
+  }
+
+  /**
+   * State and phase changes of one task, or of all: those after `lastId`, else from now on, until the server or
+   * `signal` ends them.
+   */
+  async *events(
+    task: number | null,
+    lastId: string | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ readonly id: string | null; readonly event: answers.TaskEvent }> {
+    const headers = lastId === null ? {} : { 'last-event-id': lastId };
+    const answer = await this.#send(`/tasks/events${task === null ? '' : `/${task}`}`, { signal, headers });
+    for await (const { id, data } of messages(decoded(this.#body(answer)))) {
+      yield { id, event: this.#checked(answers.taskEvent, data) };
     }
   }
 
-  async #send(path: string, init: RequestInit & { duplex?: 'half' } = {}): Promise<Response> {
-    const headers = new Headers(init.headers);
+  async #ask<S extends z.ZodType>(path: string, schema: S, init?: Init): Promise<z.infer<S>> {
+    const answer = await this.#send(path, init);
+    return this.#checked(schema, await answer.text());
+  }
+
+  #checked<S extends z.ZodType>(schema: S, text: string): z.infer<S> {
+    const parsed = schema.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    const { path = [], message = '' } = parsed.error.issues[0] ?? {};
+    throw this.#foreign([...path, message].join(': '));
+  }
+
+  /** The connection may end in the middle, when the daemon does. */
+  async *#body(answer: Response): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of answer.body ?? []) yield chunk as Uint8Array;
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      throw new SandboxError('DAEMON_UNREACHABLE', `${this.url} ended the connection early`, { cause });
+    }
+  }
+
+  async #send(path: string, init: Init = {}): Promise<Response> {
+    const headers = new Headers({ accept: 'application/problem+json, */*', ...init.headers });
     if (this.address.token !== undefined) headers.set('authorization', `Bearer ${this.address.token}`);
+    const signal = init.signal ? AbortSignal.any([this.signal, init.signal]) : this.signal;
     let answer: Response;
     try {
-      answer = await fetch(`${this.address.url}${path}`, { ...init, headers });
+      answer = await fetch(`${this.url}${path}`, { ...init, headers, signal });
     } catch (cause) {
-      init.signal?.throwIfAborted();
-      throw new SandboxError('DAEMON_UNREACHABLE', `no answer from ${this.address.url}`, { cause });
+      signal.throwIfAborted();
+      throw new SandboxError('DAEMON_UNREACHABLE', `no answer from ${this.url}`, { cause });
     }
     if (answer.ok) return answer;
-    throw new SandboxError(codeOf(answer.status), `${path}: ${answer.status} ${await sentence(answer)}`);
+    const problem = answers.problem.safeParse(parseJson(await answer.text()));
+    if (!problem.success) throw this.#foreign(`${answer.status} from ${path}`);
+    throw refusal(answer.status, path, problem.data);
+  }
+
+  /** Whatever listens there, it is no Malkoha and no Cuckoo. */
+  #foreign(why: string): SandboxError {
+    return new SandboxError('DAEMON_UNREACHABLE', `${this.url} does not speak this REST API (${why})`);
   }
 }
 
-/** What kind of no it was decides what a person is told to do. */
-function codeOf(status: number): ErrorCode {
-  if (status === 507) return 'NO_DISK_SPACE';
-  if (status === 413) return 'UPLOAD_TOO_LARGE';
-  if (status === 401) return 'TOKEN_NEEDED';
-  if (status === 403) return 'SCOPE_MISSING';
-  if (status === 429) return 'RATE_LIMITED';
-  if (status === 408) return 'REQUEST_TOO_SLOW';
-  return status >= 500 ? 'INTERNAL' : 'BAD_REQUEST';
+/** A no that says itself what to do about it. */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
-async function sentence(answer: Response): Promise<string> {
-  try {
-    return problem.parse(await answer.json()).message;
-  } catch (cause) {
-    return `the answer is no error of ours (${reason(cause).slice(0, 80)})`;
-  }
+interface Init {
+  readonly method?: 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<RequestInit['body']>;
+  readonly duplex?: 'half';
+  readonly signal?: AbortSignal;
+}
+
+/** What kind of no it was decides what a person is told to do; without a code it says that itself. */
+function refusal(status: number, path: string, { message, code }: z.infer<typeof answers.problem>): Error {
+  const task = /^\/tasks\/\w+\/(\d+)/.exec(path)?.[1];
+  if (status === 404 && task !== undefined && message === 'Task not found')
+    return new SandboxError('TASK_NOT_FOUND', `there is no task ${task}`);
+  const text = `${message} (${status} from ${path.replace(/\?.*/s, '')})`;
+  return isErrorCode(code) ? new SandboxError(code, text) : new Refusal(status, text);
+}
+
+async function* decoded(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  for await (const chunk of bytes) yield decoder.decode(chunk, { stream: true });
 }
 
 function formFields(boundary: string, fields: Fields): string {
@@ -166,8 +231,4 @@ async function* concat(head: Buffer, body: AsyncIterable<Buffer>, tail: Buffer):
   yield head;
   yield* body;
   yield tail;
-}
-
-export function hasFailed(status: TaskStatus): boolean {
-  return status.startsWith('failed') || status === 'recovered';
 }

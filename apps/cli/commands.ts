@@ -13,6 +13,13 @@ interface CommandEntry {
 
 const HOME_HELP = `  --home DIR        home folder (default: $MALKOHA_HOME, else ~/.malkoha): configuration, storage, guests`;
 
+const CONNECTION_HELP = `${HOME_HELP};
+                    the daemon that runs on it is asked, else the address in its cuckoo.conf, with its api_token
+  --host H, --port P  ask the daemon at this address instead
+  --token T         API token (default: $MALKOHA_TOKEN, else that of cuckoo.conf unless --host is given)`;
+
+const EXIT_HELP = `Exit code: 0 done, 1 it failed (the reason is on stderr), 2 wrong usage, 130 interrupted.`;
+
 /** Every command, in the order `help` shows them. Adding one = a file in commands/ and a row here. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   analyze: {
@@ -29,10 +36,9 @@ this home folder if one runs; otherwise starts everything it needs, and stops it
   --machine M       run on this machine only
   --platform P      run on a machine of this platform (linux, windows)
   --tags A,B        run on a machine that has all of these tags
+                    and the other options of \`malkoha help submit\` that say how it runs
   --json            one JSON document on stdout (an array for several targets), nothing else there
-${HOME_HELP}
-  --host H, --port P  use the daemon at this address instead
-  --token T         its API token (default: $MALKOHA_TOKEN)
+${CONNECTION_HELP}
 
 Exit code: 0 reported, 1 an analysis failed (the reason is on stderr), 2 wrong usage, 130 interrupted.`,
   },
@@ -48,6 +54,80 @@ cannot finish (it stays pending) and exits; a second Ctrl-C ends everything at o
   --host H          address of the REST API (default 127.0.0.1; another address needs a token in cuckoo.conf)
   --port P          port of the REST API (default 8090)
 ${HOME_HELP}`,
+  },
+  submit: {
+    summary: 'hand files or URLs to a running daemon',
+    load: () => import('./commands/submit.js'),
+    help: `usage: malkoha submit [options] FILE|URL|DIR…
+
+Submits each file (every file of a folder) or URL to the daemon and prints its task's id, one a line.
+
+  --package P       how to run it: generic, sh, python, perl, js, url (default: chosen by file type)
+  --timeout N       seconds the sample may run (default: [timeouts] default in cuckoo.conf, 120)
+  --enforce-timeout   run for the whole time even if the sample ends before
+  --priority N      larger runs first (default 1)
+  --options K=V,…   for the guest: arguments=…, user=NAME, free=yes, route=inetsim|drop
+  --machine M       run on this machine only
+  --platform P      run on a machine of this platform (linux, windows)
+  --tags A,B        run on a machine that has all of these tags
+  --memory          dump the machine's memory at the end
+  --clock TIME      what the guest's clock says: "2026-12-24 18:00:00" (default: now)
+  --owner NAME, --custom TEXT   kept with the task
+  --unique          refuse a file that was submitted before
+  --wait            follow the tasks until they have ended; 1 when one failed
+  --json            {"tasks": [{"task_id", "target", …}]} on stdout, nothing else there
+${CONNECTION_HELP}
+
+${EXIT_HELP}`,
+  },
+  task: {
+    summary: 'list, view, watch, explain, cancel, delete tasks; get reports',
+    load: () => import('./commands/task.js'),
+    help: `usage: malkoha task list [--status S] [--owner NAME] [--limit N] [--offset N]
+       malkoha task view ID
+       malkoha task watch [ID]
+       malkoha task report ID [--format F] [-o FILE]
+       malkoha task explain ID
+       malkoha task cancel ID
+       malkoha task delete ID
+
+list      unfinished tasks first, then in the order in which they were completed
+view      all about one task
+watch     what happens to it, until it has ended (1 when it failed); without ID, to all tasks until Ctrl-C
+report    its report, to stdout or to a file
+explain   why it still waits, and for how long
+cancel    end it, whether it waits or runs
+delete    remove it and what its analysis left; not while it runs
+
+  --status S        pending, running, completed, reported, recovered, failed_analysis, failed_processing, failed_reporting
+  --owner NAME      as given when it was submitted
+  --limit N, --offset N   which part of the list (default: the first 100)
+  --format F        json (the default), html, pdf, maec, metadata; as archives all, dropped, package_files
+  -o, --output FILE   write the report there; archives and PDF are not written to a terminal
+  --json            what the REST API says, as one JSON document on stdout (watch: one a line), nothing else there
+${CONNECTION_HELP}
+
+${EXIT_HELP}`,
+  },
+  machine: {
+    summary: 'list the machines',
+    load: () => import('./commands/machine.js'),
+    help: `usage: malkoha machine list [options]
+
+  --json            what the REST API says, as one JSON document on stdout, nothing else there
+${CONNECTION_HELP}
+
+${EXIT_HELP}`,
+  },
+  status: {
+    summary: 'tell whether a daemon is up, and how busy it is',
+    load: () => import('./commands/status.js'),
+    help: `usage: malkoha status [options]
+
+  --json            what the REST API says, as one JSON document on stdout, nothing else there
+${CONNECTION_HELP}
+
+${EXIT_HELP}`,
   },
   guest: {
     summary: 'build the default guest ahead of time',

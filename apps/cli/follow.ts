@@ -3,15 +3,17 @@ import { basename } from 'node:path';
 import { reason } from '#domain/errors.js';
 import type { TaskStatus } from '#domain/task.js';
 import { TERMINAL } from '#domain/task.js';
-import { type Client, hasFailed, type TaskEvent, type TaskView } from './client.js';
+import type { TaskBody, TaskEvent } from './answers.js';
+import type { Client } from './client.js';
+import { formatMs } from './humane.js';
 import type { Progress } from './progress.js';
+import { RECONNECT_MS, taskEvents } from './task-events.js';
+import { failureOf } from './task-text.js';
 
 export interface End {
   readonly status: TaskStatus;
   /** Milliseconds of each phase, as far as they were seen. */
   readonly phases: Readonly<Record<string, number>>;
-  /** report.json's text; null when there is none. */
-  readonly report: string | null;
   /** Why there is no report; null on success. */
   readonly failure: string | null;
 }
@@ -35,8 +37,6 @@ const NEXT: Readonly<Record<string, string>> = {
   release: 'examining what it did',
 };
 
-/** Event streams end when the API restarts; the state is then asked for, and the stream opened again. */
-const RECONNECT_MS = 500;
 /** How often the state is looked at beside the events: a lost event must not hang us. */
 const LOOK_MS = 2000;
 
@@ -53,7 +53,6 @@ export async function followTask(
   const ended = new AbortController();
   const show = (event: TaskEvent): void => {
     if (event.kind !== 'phase' || event.phase === undefined || event.ms === undefined) return;
-    if (phases[event.phase] === event.ms) return; // told again after the stream was opened anew
     phases[event.phase] = event.ms;
     progress.say(`  ${label}${event.phase.padEnd(10)} ${formatMs(event.ms).padStart(9)}`);
     const next = NEXT[event.phase];
@@ -64,25 +63,18 @@ export async function followTask(
   const listening = listen(client, task, show, AbortSignal.any([signal, ended.signal]));
   try {
     const last = await waitEnd(client, task, signal);
-    const failed = hasFailed(last.status);
-    const report = failed ? null : await client.report(task, 'json');
-    return {
-      status: last.status,
-      phases,
-      report,
-      failure: failed ? (last.errors.at(-1) ?? last.status) : null,
-    };
+    return { status: last.status, phases, failure: failureOf(last) };
   } finally {
     ended.abort();
     await listening;
   }
 }
 
-async function waitEnd(client: Client, task: number, signal: AbortSignal): Promise<TaskView> {
+async function waitEnd(client: Client, task: number, signal: AbortSignal): Promise<TaskBody> {
   for (let failures = 0; ;) {
     signal.throwIfAborted();
     try {
-      const seen = await client.view(task, LOOK_MS / 1000, signal);
+      const seen = await client.view(task, LOOK_MS / 1000);
       if (TERMINAL.includes(seen.status)) return seen;
       failures = 0;
     } catch (error) {
@@ -101,18 +93,11 @@ async function listen(
   show: (event: TaskEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (;;) {
-    try {
-      for await (const event of client.events(task, signal)) show(event);
-    } catch (error) {
-      if (signal.aborted) return;
-      // Events are for the eye only; the state is looked at beside them.
-      if (process.env['MALKOHA_DEBUG'] !== undefined) process.stderr.write(`events: ${reason(error)}\n`);
-    }
-    await sleep(RECONNECT_MS, undefined, { signal }).catch(() => {});
+  try {
+    for await (const event of taskEvents(client, task, signal)) show(event);
+  } catch (error) {
+    if (signal.aborted) return;
+    // Events are for the eye only; the state is looked at beside them.
+    if (process.env['MALKOHA_DEBUG'] !== undefined) process.stderr.write(`events: ${reason(error)}\n`);
   }
-}
-
-export function formatMs(ms: number): string {
-  return ms < 10_000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

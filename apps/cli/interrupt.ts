@@ -4,11 +4,13 @@ export const INTERRUPTED = 130;
 
 /**
  * Runs `work` with a signal that Ctrl-C (or SIGTERM, SIGHUP) aborts; it then gets the time it needs to end properly.
- * A second Ctrl-C runs what `onSecond` was given and exits at once.
+ * A second Ctrl-C runs what `onSecond` was given and exits at once. `onFirst` tells what the first one does.
  */
 export async function interruptible(
   work: (signal: AbortSignal, onSecond: (kill: () => void) => void) => Promise<number>,
   progress: Progress,
+  onFirst = (): void =>
+    progress.say('stopping; what cannot finish is handed back and stays pending (again: stop at once)'),
 ): Promise<number> {
   const controller = new AbortController();
   let kill: () => void = () => {};
@@ -18,7 +20,7 @@ export async function interruptible(
       process.exit(INTERRUPTED);
     }
     progress.done();
-    progress.say('stopping; what cannot finish is handed back and stays pending (again: stop at once)');
+    onFirst();
     controller.abort(new Error('interrupted'));
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -19,6 +19,12 @@ async function main(): Promise<number> {
   return (await command.load()).run(args);
 }
 
+// `| head` has read enough: no reason to complain.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -10,7 +10,7 @@ export function parse<O extends Options>(command: string, args: readonly string[
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (cause) {
-    const [what = ''] = reason(cause).split('. ');
+    const [what = ''] = reason(cause).split(/\.\s/);
     throw new SandboxError('USAGE', `${command}: ${what}. \`malkoha help ${command}\` tells its options`);
   }
 }
@@ -27,10 +27,29 @@ export function wholeNumber(
   { min, max }: { min: number; max: number },
 ): number | undefined {
   if (text === undefined) return undefined;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  const value = /^-?\d{1,9}$/.test(text) ? Number(text) : NaN;
   if (value >= min && value <= max) return value;
   throw new SandboxError(
     'USAGE',
     `--${option} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`,
   );
+}
+
+/** The one argument of a command about one task. @throws USAGE */
+export function taskId(command: string, positionals: readonly string[]): number {
+  const [text] = positionals;
+  if (text === undefined || positionals.length > 1)
+    throw new SandboxError('USAGE', `${command}: name one task by its id (\`malkoha task list\` shows them)`);
+  const id = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (id > 0) return id;
+  throw new SandboxError(
+    'USAGE',
+    `${command}: a task id is a whole number from 1, not ${JSON.stringify(text)}`,
+  );
+}
+
+/** For commands that only take options. @throws USAGE */
+export function noArguments(command: string, positionals: readonly string[]): void {
+  if (positionals[0] !== undefined)
+    throw new SandboxError('USAGE', `${command} takes no argument ${JSON.stringify(positionals[0])}`);
 }

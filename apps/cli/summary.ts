@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { End } from './follow.js';
-import { formatMs } from './follow.js';
+import { formatMs } from './humane.js';
 import { styles, visible } from './text.js';
 
 export interface Result extends End {
   readonly task: number;
+  /** report.json's text; null when there is none. */
+  readonly report: string | null;
   /** As the user gave it. */
   readonly name: string;
   /** storage/analyses/<id> of this home folder; null when another home's daemon has it. */

@@ -55,7 +55,11 @@ export const ERRORS = {
     http: 408,
     help: 'Send the request again, without pauses; is the network between broken?',
   },
-  TASK_NOT_FOUND: { retry: false, http: 404, help: 'List the tasks with GET /tasks/list.' },
+  TASK_NOT_FOUND: {
+    retry: false,
+    http: 404,
+    help: 'List the tasks with `malkoha task list` or GET /tasks/list.',
+  },
   SAMPLE_MISSING: {
     retry: false,
     http: 404,
@@ -141,6 +145,10 @@ export const ERRORS = {
 } as const satisfies Record<string, { retry: boolean; http: number; help: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+export function isErrorCode(text: string | undefined): text is ErrorCode {
+  return text !== undefined && Object.hasOwn(ERRORS, text);
+}
 
 /** Callers branch on `code`; the message is for people and may change. */
 export class SandboxError extends Error {

@@ -1,46 +1,33 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { homePaths, type HomePaths } from '#config/home.js';
-import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
+import { addressUrl } from '../address.js';
 import { Client, type Fields } from '../client.js';
+import { findEndpoint, OVER_REST, type ConnectionValues } from '../connection.js';
+import { followTask } from '../follow.js';
 import { interruptible } from '../interrupt.js';
+import { startLab, type Lab } from '../lab/lab.js';
 import { daemonFile, readDaemon } from '../lab/lockfile.js';
-import { addressUrl, startLab, type Lab } from '../lab/lab.js';
-import { homeFolder, parse, wholeNumber } from '../options.js';
+import { homeFolder, parse } from '../options.js';
+import { printJson } from '../print.js';
 import { createProgress, type Progress } from '../progress.js';
 import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
+import { SUBMISSION, submissionFields, submitTarget, targetName } from '../submission.js';
 import { jsonResult, summarize, type Result } from '../summary.js';
-import { visible } from '../text.js';
 import { findTargets, type Target } from '../targets.js';
-import { followTask } from '../follow.js';
+import { visible } from '../text.js';
 
-const OPTIONS = {
-  timeout: { type: 'string' },
-  package: { type: 'string' },
-  options: { type: 'string' },
-  machine: { type: 'string' },
-  platform: { type: 'string' },
-  tags: { type: 'string' },
-  json: { type: 'boolean' },
-  home: { type: 'string' },
-  host: { type: 'string' },
-  port: { type: 'string' },
-  token: { type: 'string' },
-} as const;
+const OPTIONS = { ...SUBMISSION, ...OVER_REST } as const;
 
 const START_POLL_MS = 500;
-
-/** A day: longer runs are a mistake more often than a wish. */
-const MAX_TIMEOUT_SECONDS = 86_400;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('analyze', args, OPTIONS);
   if (positionals.length === 0)
     throw new SandboxError('USAGE', 'analyze: name at least one file, folder or URL');
-  const timeout = wholeNumber('timeout', values.timeout, { min: 1, max: MAX_TIMEOUT_SECONDS });
+  const fields = submissionFields(values);
   const targets = await findTargets(positionals);
-  const fields = submissionFields(values, timeout);
   const home = homePaths(homeFolder(values.home));
   const progress = createProgress();
 
@@ -54,7 +41,7 @@ export async function run(args: readonly string[]): Promise<number> {
     progress.done();
     if (values.json === true) {
       const documents = results.map((result) => jsonResult(result));
-      process.stdout.write(`${JSON.stringify(documents.length === 1 ? documents[0] : documents, null, 2)}\n`);
+      printJson(documents.length === 1 ? documents[0] : documents);
     } else {
       for (const result of results)
         process.stdout.write(summarize(result, { daemonStays: daemon.lab === null }));
@@ -80,7 +67,6 @@ async function finishOthers(client: Client, progress: Progress, signal: AbortSig
 
 interface Daemon extends AsyncDisposable {
   readonly client: Client;
-  readonly url: string;
   /** Its home folder is ours: what it stored can be named by path. */
   readonly local: boolean;
   /** Ours, to be ended at the end; null when it was running before. */
@@ -90,41 +76,35 @@ interface Daemon extends AsyncDisposable {
 
 /** The daemon named by options, else the one of this home folder, else a new one. */
 async function reachDaemon(
-  values: { host?: string; port?: string; token?: string },
+  values: ConnectionValues,
   home: HomePaths,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Daemon> {
-  const { settings } = await loadSettings(home.conf);
-  const token =
-    values.token ?? process.env['MALKOHA_TOKEN'] ?? (settings.cuckoo.cuckoo.api_token || undefined);
-  const host = values.host ?? settings.cuckoo.api.host;
-  const port = wholeNumber('port', values.port, { min: 1, max: 65_535 }) ?? settings.cuckoo.api.port;
-  const named = values.host !== undefined || values.port !== undefined;
+  const { host, port, token, guarded, named } = await findEndpoint(values, home);
   if (named) {
     const url = addressUrl(host, port);
-    const client = new Client({ url, token });
-    if (await client.answers()) return borrowed(client, url, false);
+    const client = new Client({ url, token }, signal);
+    if (await client.answers()) return borrowed(client, false);
     throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${url}`);
   }
   for (;;) {
     const running = await readDaemon(daemonFile(home));
     if (running === null) break;
-    const client = new Client({ url: running.url, token });
-    if (await client.answers()) return borrowed(client, running.url, true);
+    const client = new Client({ url: running.url, token }, signal);
+    if (await client.answers()) return borrowed(client, true);
     // It may be building its guest: that takes minutes, once.
     progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
     await sleep(START_POLL_MS, undefined, { signal });
   }
-  if (token === undefined && settings.cuckoo.tokens.length > 0) {
+  if (token === undefined && guarded) {
     throw new SandboxError('TOKEN_NEEDED', 'the API will ask for one of [tokens] in cuckoo.conf');
   }
   await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
   progress.now('starting the lab');
   const lab = await startLab({ home, host, port, machines: undefined, quiet: true, progress }, signal);
   return {
-    client: new Client({ url: lab.url, token }),
-    url: lab.url,
+    client: new Client({ url: lab.url, token }, signal),
     local: true,
     lab,
     broken: lab.broken,
@@ -132,10 +112,9 @@ async function reachDaemon(
   };
 }
 
-function borrowed(client: Client, url: string, local: boolean): Daemon {
+function borrowed(client: Client, local: boolean): Daemon {
   return {
     client,
-    url,
     local,
     lab: null,
     broken: new Promise<never>(() => {}),
@@ -155,40 +134,20 @@ async function analyzeAll(
   const submitted: { target: Target; task: number }[] = [];
   for (const target of targets) {
     signal.throwIfAborted();
-    const task =
-      target.kind === 'file'
-        ? await daemon.client.submitFile(target.path, fields)
-        : await daemon.client.submitUrl(target.url, fields);
-    submitted.push({ target, task });
+    submitted.push({ target, task: await submitTarget(daemon.client, target, fields) });
   }
   return Promise.all(
     submitted.map(async ({ target, task }) => {
-      const name = target.kind === 'file' ? target.path : target.url;
+      const name = targetName(target);
       const end = await followTask(daemon.client, { task, name, many: targets.length > 1 }, progress, signal);
       return {
         ...end,
         task,
         name,
+        report: end.failure === null ? await daemon.client.jsonReport(task) : null,
         dir: daemon.local ? join(home.analyses, String(task)) : null,
-        url: `${daemon.url}/tasks/report/${task}/html`,
+        url: `${daemon.client.url}/tasks/report/${task}/html`,
       };
     }),
-  );
-}
-
-function submissionFields(
-  values: { package?: string; options?: string; machine?: string; platform?: string; tags?: string },
-  timeout: number | undefined,
-): Fields {
-  const given = {
-    package: values.package,
-    options: values.options,
-    machine: values.machine,
-    platform: values.platform,
-    tags: values.tags,
-    timeout: timeout === undefined ? undefined : String(timeout),
-  };
-  return Object.fromEntries(
-    Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
 }

@@ -1,15 +1,12 @@
 import { homePaths } from '#config/home.js';
-import { SandboxError } from '#domain/errors.js';
 import { interruptible } from '../interrupt.js';
 import { runChild } from '../lab/run-child.js';
-import { homeFolder, parse, wholeNumber } from '../options.js';
+import { homeFolder, parse, taskId } from '../options.js';
 import { createProgress } from '../progress.js';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('process', args, { home: { type: 'string' } } as const);
-  const id = wholeNumber('ID', positionals[0], { min: 1, max: 999_999_999 });
-  if (id === undefined || positionals.length > 1)
-    throw new SandboxError('USAGE', 'process: name one task id');
+  const id = taskId('process', positionals);
   const home = homePaths(homeFolder(values.home));
   const progress = createProgress();
   return interruptible(async (signal) => {

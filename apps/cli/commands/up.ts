@@ -4,7 +4,7 @@ import { SandboxError } from '#domain/errors.js';
 import { aborted } from '../../aborted.js';
 import { interruptible } from '../interrupt.js';
 import { startLab } from '../lab/lab.js';
-import { homeFolder, parse, wholeNumber } from '../options.js';
+import { homeFolder, noArguments, parse, wholeNumber } from '../options.js';
 import { createProgress } from '../progress.js';
 import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
 
@@ -21,8 +21,7 @@ const MAX_MACHINES = 64;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('up', args, OPTIONS);
-  if (positionals[0] !== undefined)
-    throw new SandboxError('USAGE', `up takes no argument ${JSON.stringify(positionals[0])}`);
+  noArguments('up', positionals);
   if (values.machinery !== undefined && values.machinery !== 'qemu') {
     throw new SandboxError(
       'USAGE',

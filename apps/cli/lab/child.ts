@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SandboxError, type ErrorCode, ERRORS } from '#domain/errors.js';
+import { SandboxError, ERRORS } from '#domain/errors.js';
 import type { ChildMessage } from '../../ipc.js';
 
 export interface ChildOptions {
@@ -125,7 +125,7 @@ export class Child {
 }
 
 export function failure(message: Extract<ChildMessage, { kind: 'failed' }>): SandboxError {
-  const code = message.code in ERRORS ? (message.code as ErrorCode) : 'INTERNAL';
+  const code = isErrorCode(message.code) ? message.code : 'INTERNAL';
   return new SandboxError(code, message.message);
 }
 

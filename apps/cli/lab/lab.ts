@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SandboxError } from '#domain/errors.js';
 import type { HomePaths } from '#config/home.js';
+import { addressUrl } from '../address.js';
 import { show, type Progress } from '../progress.js';
 import { Cleanup } from '../../cleanup.js';
 import { Child } from './child.js';
@@ -29,10 +30,6 @@ export interface Lab extends AsyncDisposable {
 
 /** A worker hands back or finishes what it runs within this time; then it is killed and the next start repairs. */
 const GRACE_MS = 20_000;
-
-export function addressUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
 
 /**
  * Starts the whole lab under this process: a private Redis, the API, the worker. Each is started again when it

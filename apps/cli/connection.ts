@@ -1,0 +1,88 @@
+import { homePaths, type HomePaths } from '#config/home.js';
+import { loadSettings } from '#config/settings.js';
+import { SandboxError } from '#domain/errors.js';
+import { addressUrl } from './address.js';
+import { Client } from './client.js';
+import { interruptible } from './interrupt.js';
+import { daemonFile, readDaemon } from './lab/lockfile.js';
+import { homeFolder, wholeNumber } from './options.js';
+import { createProgress, type Progress } from './progress.js';
+
+/** Where the daemon is: the same options for every command that talks to one. */
+export const CONNECTION = {
+  home: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  token: { type: 'string' },
+} as const;
+
+/** What the commands over the REST API take, each with options of its own. */
+export const OVER_REST = { ...CONNECTION, json: { type: 'boolean' } } as const;
+
+export interface ConnectionValues {
+  readonly home?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly token?: string;
+}
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly token: string | undefined;
+  /** The home folder's own daemon asks for a token. */
+  readonly guarded: boolean;
+  /** By `--host` or `--port`: then no other is looked for. */
+  readonly named: boolean;
+}
+
+/** The options, over cuckoo.conf of the home folder. @throws USAGE, CONFIG_INVALID */
+export async function findEndpoint(values: ConnectionValues, home: HomePaths): Promise<Endpoint> {
+  if (values.host !== undefined && !/^[\w.:-]+$/.test(values.host)) {
+    throw new SandboxError(
+      'USAGE',
+      `--host takes a name or an IP address, and --port a port, not ${JSON.stringify(values.host)}`,
+    );
+  }
+  const port = wholeNumber('port', values.port, { min: 1, max: 65_535 });
+  const { cuckoo: conf } = (await loadSettings(home.conf)).settings;
+  // The token of this home is for its own daemon; a host that was named must not be shown it.
+  const own = values.host === undefined ? conf.cuckoo.api_token : '';
+  return {
+    host: values.host ?? conf.api.host,
+    port: port ?? conf.api.port,
+    token: values.token ?? process.env['MALKOHA_TOKEN'] ?? (own || undefined),
+    guarded: conf.cuckoo.api_token !== '' || conf.tokens.length > 0,
+    named: values.host !== undefined || values.port !== undefined,
+  };
+}
+
+interface Session {
+  readonly client: Client;
+  /** Aborts with Ctrl-C, and every request of the client with it. */
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+/**
+ * Runs `work` with a client of the daemon: the named one, else the one that runs on this home folder, else the one at
+ * the address in its cuckoo.conf.
+ */
+export async function withClient(
+  values: ConnectionValues,
+  work: (session: Session) => Promise<number>,
+): Promise<number> {
+  const home = homePaths(homeFolder(values.home));
+  const { host, port, token, named } = await findEndpoint(values, home);
+  const running = named ? null : await readDaemon(daemonFile(home));
+  const address = { url: running?.url ?? addressUrl(host, port), token };
+  const progress = createProgress();
+  const stop = (): void => {
+    // The daemon goes on: there is nothing to hand back.
+  };
+  return interruptible(
+    (signal) => work({ client: new Client(address, signal), signal, progress }),
+    progress,
+    stop,
+  );
+}
