@@ -101,8 +101,9 @@ export type DaemonStatus = z.infer<typeof daemonStatus>;
 
 export const ok = z.looseObject({ status: z.string() });
 
+/** Of some kinds, such as `missed`, little is known but the kind; there may be more with each version. */
 export const taskEvent = z.looseObject({
-  task: z.int(),
+  task: z.int().optional(),
   /** ISO 8601, UTC. */
   at: z.string().optional(),
   kind: z.string(),

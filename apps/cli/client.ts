@@ -128,11 +128,11 @@ export class Client {
     task: number | null,
     lastId: string | null,
     signal: AbortSignal,
-  ): AsyncGenerator<{ readonly id: string | null; readonly event: answers.TaskEvent }> {
+  ): AsyncGenerator<{ readonly id: string | null; readonly event: answers.TaskEvent | null }> {
     const headers = lastId === null ? {} : { 'last-event-id': lastId };
     const answer = await this.#send(`/tasks/events${task === null ? '' : `/${task}`}`, { signal, headers });
     for await (const { id, data } of messages(decoded(this.#body(answer)))) {
-      yield { id, event: this.#checked(answers.taskEvent, data) };
+      yield { id, event: data === null ? null : this.#checked(answers.taskEvent, data) };
     }
   }
 

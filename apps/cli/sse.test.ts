@@ -21,6 +21,10 @@ test('messages have their data and the last id; comments are none', async () => 
   expect(await read(STREAM)).toEqual(MESSAGES);
 });
 
+test('an id without data is told: it is the place to go on from', async () => {
+  expect(await read('retry: 3000\nid: 5-1\n\n', ': still here\n\n')).toEqual([{ id: '5-1', data: null }]);
+});
+
 test('a message that the stream cut is not one', async () => {
   expect(await read('data: whole\n\ndata: half\n')).toEqual([{ id: null, data: 'whole' }]);
 });

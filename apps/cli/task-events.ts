@@ -28,8 +28,9 @@ export async function* taskEvents(
       for await (const { id, event } of client.events(task, lastId, signal)) {
         lastId = id ?? lastId;
         patience = MAX_FAILURES;
+        if (event === null) continue;
         if (isNew(event)) yield event;
-        if (task !== null && event.status !== undefined && TERMINAL.includes(event.status)) return;
+        if (task !== null && isLast(event)) return;
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -40,18 +41,17 @@ export async function* taskEvents(
   }
 }
 
+function isLast({ kind, status }: TaskEvent): boolean {
+  return kind === 'deleted' || (status !== undefined && TERMINAL.includes(status));
+}
+
 /** A stream that is opened anew begins with the phases so far and the status now. */
 function newOnly(): (event: TaskEvent) => boolean {
-  const phases = new Map<string, number | undefined>();
-  let status: string | undefined;
-  return (event) => {
-    if (event.phase !== undefined) {
-      const known = phases.has(event.phase) && phases.get(event.phase) === event.ms;
-      phases.set(event.phase, event.ms);
-      return !known;
-    }
-    const known = event.status === status;
-    status = event.status;
+  const last = new Map<string, unknown>();
+  return ({ kind, status, phase, ms }) => {
+    const [what, value] = phase === undefined ? [kind, status] : [phase, ms];
+    const known = last.has(what) && last.get(what) === value;
+    last.set(what, value);
     return !known;
   };
 }

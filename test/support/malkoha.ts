@@ -27,11 +27,7 @@ export async function makeHome(conf = ''): Promise<Home> {
   const port = await freePort();
   await mkdir(SHARED_GUESTS, { recursive: true });
   await symlink(SHARED_GUESTS, join(dir, 'guests'));
-  await mkdir(join(dir, 'conf'));
-  await writeFile(
-    join(dir, 'conf', 'cuckoo.conf'),
-    `[api]\nport = ${port}\n[resultserver]\nport = 0\n${conf}`,
-  );
+  await configure(dir, `[api]\nport = ${port}\n[resultserver]\nport = 0\n${conf}`);
   return {
     dir,
     port,
@@ -43,6 +39,12 @@ export async function makeHome(conf = ''): Promise<Home> {
       expect({ running, left }).toEqual({ running: [], left: [] });
     },
   };
+}
+
+/** Writes the cuckoo.conf of a home folder. */
+export async function configure(dir: string, text: string): Promise<void> {
+  await mkdir(join(dir, 'conf'), { recursive: true });
+  await writeFile(join(dir, 'conf', 'cuckoo.conf'), text);
 }
 
 export interface Ended {
@@ -59,7 +61,7 @@ export interface Running {
 }
 
 /** Starts `./malkoha …` with the launcher, as a person would. */
-export function start(home: Home, ...args: string[]): Running {
+export function start(home: Pick<Home, 'dir'>, ...args: string[]): Running {
   const child = spawn(join(ROOT, 'malkoha'), [...args, '--home', home.dir], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '' },
@@ -92,7 +94,7 @@ export function start(home: Home, ...args: string[]): Running {
   return { process: child, ended, said };
 }
 
-export async function malkoha(home: Home, ...args: string[]): Promise<Ended> {
+export async function malkoha(home: Pick<Home, 'dir'>, ...args: string[]): Promise<Ended> {
   return start(home, ...args).ended;
 }
 

@@ -31,5 +31,6 @@ function line({ at, task, kind, status, phase, ms, machine }: TaskEvent): string
       ? visible(`${(phase ?? kind).padEnd(10)} ${ms === undefined ? '' : formatMs(ms).padStart(9)}`).trimEnd()
       : statusStyle(style, status)(status);
   const where = machine === undefined ? '' : visible(`  ${machine}`);
-  return `${style.dim(clockTime(at))}  task ${String(task).padEnd(4)}  ${what}${where}`;
+  const whose = task === undefined ? '' : `task ${task}`;
+  return `${style.dim(clockTime(at))}  ${whose.padEnd(9)}  ${what}${where}`;
 }

@@ -1,0 +1,28 @@
+import { expect, test } from '@jest/globals';
+import { COMMANDS } from './commands.js';
+
+test.each([
+  [['task'], 'list, view, cancel, delete, report, explain, watch'],
+  [['task', 'lits'], '`task lits`; there are list, view,'],
+  [['task', 'constructor'], 'there is no command'],
+  [['machine', 'add'], 'there are list'],
+  [['task', 'view'], 'name one task'],
+  [['task', 'view', '1', '2'], 'name one task'],
+  [['task', 'view', 'x'], 'a task id is a whole number from 1, not "x"'],
+  [['task', 'cancel', '-1'], 'task cancel'],
+  [['task', 'explain', '0'], 'not "0"'],
+  [['task', 'list', '3'], 'no argument "3"'],
+  [['task', 'list', '--limit', 'many'], '--limit takes a whole number'],
+  [['task', 'list', '--status', 'done'], '--status takes pending, running'],
+  [['task', 'list', '--colour'], "Unknown option '--colour'"],
+  [['status', '--host', 'http://127.0.0.1:8090'], '--host takes a name or an IP address'],
+  [['submit'], 'name at least one file'],
+  [['submit', '/nonexistent'], 'cannot read /nonexistent'],
+  [['submit', 'http://a.test/', '--clock', 'now'], '--clock takes'],
+])('%j is told with what is right', async ([command, ...args], sentence) => {
+  const loaded = await COMMANDS[command ?? '']?.load();
+  await expect(loaded?.run(args)).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining(sentence),
+  });
+});
