@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SandboxError, ERRORS } from '#domain/errors.js';
+import { isErrorCode, SandboxError } from '#domain/errors.js';
 import type { ChildMessage } from '../../ipc.js';
 
 export interface ChildOptions {
