@@ -77,12 +77,19 @@ export async function withClient(
   const running = named ? null : await readDaemon(daemonFile(home));
   const address = { url: running?.url ?? addressUrl(host, port), token };
   const progress = createProgress();
-  const stop = (): void => {
-    // The daemon goes on: there is nothing to hand back.
-  };
+  // The daemon goes on after a Ctrl-C: there is nothing to hand back, and nothing to say.
+  const onFirst = (): void => {};
   return interruptible(
-    (signal) => work({ client: new Client(address, signal), signal, progress }),
+    async (signal) => {
+      const ended = new AbortController();
+      try {
+        const client = new Client(address, AbortSignal.any([signal, ended.signal]));
+        return await work({ client, signal, progress });
+      } finally {
+        ended.abort(); // an answer that was not read to its end would keep us
+      }
+    },
     progress,
-    stop,
+    onFirst,
   );
 }

@@ -6,6 +6,9 @@ import { onTerminal } from '../support/terminal.js';
 /** Each command is a process of its own, on a host that may be busy. */
 jest.setTimeout(120_000);
 
+/** Larger than what fits between two processes: it must be read, or left. */
+const ARCHIVE = 'BZh9'.repeat(2_000_000);
+
 /** What a test does not want to wait for, or cannot make happen here: answers as the API gives them. */
 describe('the command line over recorded answers', () => {
   let server: Server;
@@ -35,7 +38,7 @@ describe('the command line over recorded answers', () => {
     ],
     ['POST /tasks/cancel/3', [200, 'application/json', '{"status":"OK"}']],
     ['POST /tasks/cancel/4', [409, 'application/json', '{"message":"The task has already ended"}']],
-    ['GET /tasks/report/3/all', [200, 'application/x-tar; charset=UTF-8', 'BZh9']],
+    ['GET /tasks/report/3/all', [200, 'application/x-tar; charset=UTF-8', ARCHIVE]],
     ['GET /cuckoo/status', [200, 'text/html', '<h1>It works!</h1>']],
   ]);
 
@@ -104,7 +107,7 @@ describe('the command line over recorded answers', () => {
     expect(code).toBe(2);
     expect(screen).toContain('-o FILE');
     expect(screen).not.toContain('BZh9');
-    expect(await run(...args.slice(0, 5))).toMatchObject({ code: 0, stdout: 'BZh9' });
+    expect(await run(...args.slice(0, 5))).toEqual({ code: 0, stdout: ARCHIVE, stderr: '' });
   });
 
   test('watching all tasks goes on after the last event when the stream breaks', async () => {
