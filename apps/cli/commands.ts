@@ -11,14 +11,17 @@ interface CommandEntry {
   readonly help: string;
 }
 
-const HOME_HELP = `  --home DIR        home folder (default: $MALKOHA_HOME, else ~/.malkoha): configuration, storage, guests`;
+const HOME_HELP = `  --home DIR        home folder: configuration, storage, guests
+                    (default: $MALKOHA_HOME, else ~/.malkoha)`;
 
-const CONNECTION_HELP = `${HOME_HELP};
-                    the daemon that runs on it is asked, else the address in its cuckoo.conf, with its api_token
-  --host H, --port P  ask the daemon at this address instead
-  --token T         API token (default: $MALKOHA_TOKEN, else that of cuckoo.conf unless --host is given)`;
+const CONNECTION_HELP = `${HOME_HELP}
+  --host H, --port P   ask the daemon at this address, not the one that runs on
+                    the home folder, or at the address in its cuckoo.conf
+  --token T         API token (default: $MALKOHA_TOKEN, else api_token in that
+                    cuckoo.conf unless --host is given)`;
 
-const EXIT_HELP = `Exit code: 0 done, 1 it failed (the reason is on stderr), 2 wrong usage, 130 interrupted.`;
+const EXIT_HELP = `Exit code: 0 done, 1 it failed (the reason is on stderr), 2 wrong usage,
+130 interrupted.`;
 
 /** Every command, in the order `help` shows them. Adding one = a file in commands/ and a row here. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -27,31 +30,39 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/analyze.js'),
     help: `usage: malkoha analyze [options] FILE|URL|DIR…
 
-Runs each file (every file of a folder) or URL in a clean virtual machine and prints what it did. Uses the daemon of
-this home folder if one runs; otherwise starts everything it needs, and stops it at the end.
+Runs each file (every file of a folder) or URL in a clean virtual machine and
+prints what it did. Uses the daemon of this home folder if one runs; otherwise
+starts everything it needs, and stops it at the end.
 
-  --timeout N       seconds the sample may run (default: [timeouts] default in cuckoo.conf, 120)
-  --package P       how to run it: generic, sh, python, perl, js, url (default: chosen by file type)
-  --options K=V,…   for the guest: arguments=…, user=NAME, free=yes, route=inetsim|drop
+  --timeout N       seconds the sample may run
+                    (default: [timeouts] default in cuckoo.conf, 120)
+  --package P       how to run it: generic, sh, python, perl, js, url
+                    (default: chosen by file type)
+  --options K=V,…   for the guest: arguments=…, user=NAME, free=yes,
+                    route=inetsim|drop
   --machine M       run on this machine only
   --platform P      run on a machine of this platform (linux, windows)
   --tags A,B        run on a machine that has all of these tags
-                    and the other options of \`malkoha help submit\` that say how it runs
-  --json            one JSON document on stdout (an array for several targets), nothing else there
+                    and what else \`malkoha help submit\` has for a submission
+  --json            one JSON document on stdout (an array for several targets),
+                    nothing else there
 ${CONNECTION_HELP}
 
-Exit code: 0 reported, 1 an analysis failed (the reason is on stderr), 2 wrong usage, 130 interrupted.`,
+${EXIT_HELP}`,
   },
   up: {
     summary: 'run the whole lab in the foreground: API, machines, queue',
     load: () => import('./commands/up.js'),
     help: `usage: malkoha up [options]
 
-Runs the REST API, the machines and a private Redis on this host until Ctrl-C. Ctrl-C stops taking work, hands back what
-cannot finish (it stays pending) and exits; a second Ctrl-C ends everything at once.
+Runs the REST API, the machines and a private Redis on this host until Ctrl-C.
+Ctrl-C stops taking work, hands back what cannot finish (it stays pending) and
+exits; a second Ctrl-C ends everything at once.
 
-  --machines N      how many default guests (default: as many as memory and cores allow, at most 4)
-  --host H          address of the REST API (default 127.0.0.1; another address needs a token in cuckoo.conf)
+  --machines N      how many default guests
+                    (default: as many as memory and cores allow, at most 4)
+  --host H          address of the REST API (default 127.0.0.1; another address
+                    needs a token in cuckoo.conf)
   --port P          port of the REST API (default 8090)
 ${HOME_HELP}`,
   },
@@ -60,22 +71,28 @@ ${HOME_HELP}`,
     load: () => import('./commands/submit.js'),
     help: `usage: malkoha submit [options] FILE|URL|DIR…
 
-Submits each file (every file of a folder) or URL to the daemon and prints its task's id, one a line.
+Submits each file (every file of a folder) or URL to the daemon and prints its
+task's id, one a line.
 
-  --package P       how to run it: generic, sh, python, perl, js, url (default: chosen by file type)
-  --timeout N       seconds the sample may run (default: [timeouts] default in cuckoo.conf, 120)
+  --package P       how to run it: generic, sh, python, perl, js, url
+                    (default: chosen by file type)
+  --timeout N       seconds the sample may run
+                    (default: [timeouts] default in cuckoo.conf, 120)
   --enforce-timeout   run for the whole time even if the sample ends before
   --priority N      larger runs first (default 1)
-  --options K=V,…   for the guest: arguments=…, user=NAME, free=yes, route=inetsim|drop
+  --options K=V,…   for the guest: arguments=…, user=NAME, free=yes,
+                    route=inetsim|drop
   --machine M       run on this machine only
   --platform P      run on a machine of this platform (linux, windows)
   --tags A,B        run on a machine that has all of these tags
   --memory          dump the machine's memory at the end
-  --clock TIME      what the guest's clock says: "2026-12-24 18:00:00" (default: now)
+  --clock TIME      what the guest's clock says (default: now), such as
+                    "2026-12-24 18:00:00"
   --owner NAME, --custom TEXT   kept with the task
   --unique          refuse a file that was submitted before
   --wait            follow the tasks until they have ended; 1 when one failed
-  --json            {"tasks": [{"task_id", "target", …}]} on stdout, nothing else there
+  --json            {"tasks": [{"task_id", "target", …}]} on stdout,
+                    nothing else there
 ${CONNECTION_HELP}
 
 ${EXIT_HELP}`,
@@ -93,18 +110,22 @@ ${EXIT_HELP}`,
 
 list      unfinished tasks first, then in the order in which they were completed
 view      all about one task
-watch     what happens to it, until it has ended (1 when it failed); without ID, to all tasks until Ctrl-C
+watch     what happens to it, until it has ended (1 when it failed);
+          without ID, to all tasks until Ctrl-C
 report    its report, to stdout or to a file
 explain   why it still waits, and for how long
 cancel    end it, whether it waits or runs
 delete    remove it and what its analysis left; not while it runs
 
-  --status S        pending, running, completed, reported, recovered, failed_analysis, failed_processing, failed_reporting
+  --status S        pending, running, completed, reported, recovered,
+                    failed_analysis, failed_processing, failed_reporting
   --owner NAME      as given when it was submitted
   --limit N, --offset N   which part of the list (default: the first 100)
-  --format F        json (the default), html, pdf, maec, metadata; as archives all, dropped, package_files
-  -o, --output FILE   write the report there; archives and PDF are not written to a terminal
-  --json            what the REST API says, as one JSON document on stdout (watch: one a line), nothing else there
+  --format F        json (the default), html, pdf, maec, maec5, metadata;
+                    as archives all, dropped, package_files
+  -o, --output FILE   write the report there; a terminal is only given text
+  --json            what the REST API says, as one JSON document on stdout
+                    (watch: one a line), nothing else there
 ${CONNECTION_HELP}
 
 ${EXIT_HELP}`,
@@ -114,7 +135,8 @@ ${EXIT_HELP}`,
     load: () => import('./commands/machine.js'),
     help: `usage: malkoha machine list [options]
 
-  --json            what the REST API says, as one JSON document on stdout, nothing else there
+  --json            what the REST API says, as one JSON document on stdout,
+                    nothing else there
 ${CONNECTION_HELP}
 
 ${EXIT_HELP}`,
@@ -124,7 +146,8 @@ ${EXIT_HELP}`,
     load: () => import('./commands/status.js'),
     help: `usage: malkoha status [options]
 
-  --json            what the REST API says, as one JSON document on stdout, nothing else there
+  --json            what the REST API says, as one JSON document on stdout,
+                    nothing else there
 ${CONNECTION_HELP}
 
 ${EXIT_HELP}`,
@@ -134,7 +157,8 @@ ${EXIT_HELP}`,
     load: () => import('./commands/guest.js'),
     help: `usage: malkoha guest build [--home DIR]
 
-Builds the default Linux guest and its template now instead of at the first analysis. Does nothing when they are there.
+Builds the default Linux guest and its template now instead of at the first
+analysis. Does nothing when they are there.
 
 ${HOME_HELP}`,
   },
@@ -143,7 +167,8 @@ ${HOME_HELP}`,
     load: () => import('./commands/process.js'),
     help: `usage: malkoha process ID [--home DIR]
 
-Makes the report of task ID again from its stored artefacts. Needs no machine; the same artefacts give the same report.
+Makes the report of task ID again from its stored artefacts. Needs no machine;
+the same artefacts give the same report.
 
 ${HOME_HELP}`,
   },
@@ -152,7 +177,8 @@ ${HOME_HELP}`,
     load: () => import('./commands/test.js'),
     help: `usage: malkoha test [check|unit|contract|e2e|all] [jest options]
 
-Runs the checks (types, lint, format) and the tests; \`all\` is the default. e2e boots real QEMU guests.
+Runs the checks (types, lint, format) and the tests; \`all\` is the default. e2e
+boots real QEMU guests.
 The last line counts: N passed, N failed.`,
   },
   bench: {
@@ -160,6 +186,7 @@ The last line counts: N passed, N failed.`,
     load: () => import('./commands/bench.js'),
     help: `usage: malkoha bench NAME [options of the benchmark]
 
-Runs bench/NAME, which prints one JSON line. Without a name, lists them. docs/benchmarks.md holds our own numbers.`,
+Runs bench/NAME, which prints one JSON line. Without a name, lists them.
+docs/benchmarks.md holds our own numbers.`,
   },
 };

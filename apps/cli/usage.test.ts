@@ -26,3 +26,7 @@ test.each([
     message: expect.stringContaining(sentence),
   });
 });
+
+test.each(Object.entries(COMMANDS))('the help of %s fits a terminal of 80 columns', (_name, { help }) => {
+  expect(help.split('\n').filter((line) => line.length > 80)).toEqual([]);
+});

@@ -213,7 +213,7 @@ describe('the command line over a real REST API', () => {
     const id = String(await submit(api, 'r2', 'r2'));
     const before = await readdir(folder);
     for (const [args, code, sentence] of [
-      [[], 1, `task ${id} has no such report: it is pending`],
+      [[], 1, `task ${id} has no json report: it is pending`],
       [['--format', 'nonsense'], 1, 'Invalid report format'],
       [['--format', '../x'], 2, '--format takes a word'],
       [['--format', 'html', '--json'], 2, '--json goes with'],

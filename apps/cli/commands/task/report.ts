@@ -29,7 +29,9 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.json === true && output === undefined && format !== 'json')
     throw new SandboxError('USAGE', '--json goes with --format json, or with -o FILE');
   return withClient(values, async ({ client, progress }) => {
-    const report = await client.report(id, format).catch((error: unknown) => whyNone(client, id, error));
+    const report = await client
+      .report(id, format)
+      .catch((error: unknown) => whyNone(client, { id, format }, error));
     if (output === undefined) {
       await show(report, format);
       return 0;
@@ -43,10 +45,14 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 /** Not there: mostly it is not there yet, and the task says so. */
-async function whyNone(client: Client, id: number, error: unknown): Promise<never> {
+async function whyNone(
+  client: Client,
+  { id, format }: { id: number; format: string },
+  error: unknown,
+): Promise<never> {
   if (!(error instanceof Refusal && error.status === 404)) throw error;
   const { status } = await client.view(id);
-  throw new Error(`task ${id} has no such report: it is ${status}`);
+  throw new Error(`task ${id} has no ${format} report: it is ${status}`);
 }
 
 /** To a pipe as it is; to a terminal only text, made harmless: guests have a say in it. */
