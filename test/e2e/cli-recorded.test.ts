@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { malkoha, start, type Ended } from '../support/malkoha.js';
+import { build, malkoha, start, type Ended } from '../support/malkoha.js';
 import { onTerminal } from '../support/terminal.js';
 
 /** Each command is a process of its own, on a host that may be busy. */
@@ -43,6 +43,7 @@ describe('the command line over recorded answers', () => {
   ]);
 
   beforeAll(async () => {
+    await build();
     server = createServer((request, response) => {
       const what = `${request.method ?? ''} ${request.url ?? ''}`;
       asked.push(`${what} ${String(request.headers['last-event-id'] ?? '')}`.trim());

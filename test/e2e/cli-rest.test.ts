@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { startApi, type TestApi } from '../support/api.js';
 import { drive, leave, submit, viewTask, type TaskBody } from '../support/api-client.js';
-import { configure, malkoha, start, type Ended } from '../support/malkoha.js';
+import { build, configure, malkoha, start, type Ended } from '../support/malkoha.js';
 import { onTerminal } from '../support/terminal.js';
 
 /** Each command is a process of its own, on a host that may be busy. */
@@ -25,6 +25,7 @@ describe('the command line over a real REST API', () => {
   const run = (...args: string[]): Promise<Ended> => malkoha(api.context.home, ...args);
 
   beforeAll(async () => {
+    await build();
     api = await startApi();
     // Of the home folder alone it is known where the API is.
     await configure(api.context.home.dir, `[api]\nport = ${new URL(api.url).port}\n`);

@@ -98,6 +98,11 @@ export async function malkoha(home: Pick<Home, 'dir'>, ...args: string[]): Promi
   return start(home, ...args).ended;
 }
 
+/** The launcher says so when it builds: before anything is expected of stderr, it is made to. */
+export async function build(): Promise<void> {
+  await malkoha({ dir: tmpdir() }, 'help');
+}
+
 /** `pid command` of each process that has this home folder on its command line, or works in it as QEMU does. */
 export async function processesOf(dir: string): Promise<readonly string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
