@@ -1,5 +1,6 @@
 import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
+import type { EventLog } from '#queue/events.js';
 import type { Queues } from '#queue/queues.js';
 import type { Machines } from '#storage/machines.js';
 import type { Tasks } from '#storage/tasks.js';
@@ -15,6 +16,7 @@ export class Context {
   readonly tasks!: Tasks;
   readonly machines!: Machines;
   readonly queues!: Queues;
+  readonly events!: EventLog;
   readonly watch!: TaskWatch;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */

@@ -1,6 +1,6 @@
 import { homePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
-import { subscribe } from '#queue/events.js';
+import { changeEvent, EventLog } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { sweepUploads } from '#storage/binaries.js';
@@ -34,9 +34,21 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
-  const tasks = new Tasks(db);
+  const events = new EventLog(redis, onError);
+  const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
   const queues = cleanup.use(new Queues(redis, onError));
-  cleanup.use(subscribe(redis, (event) => watch.tell(event), onError));
-  return new Context({ home, settings, db, tasks, machines: new Machines(db), queues, watch, log, shutdown });
+  cleanup.use(events.tail(({ event }) => watch.tell(event)));
+  return new Context({
+    home,
+    settings,
+    db,
+    tasks,
+    machines: new Machines(db),
+    queues,
+    events,
+    watch,
+    log,
+    shutdown,
+  });
 }

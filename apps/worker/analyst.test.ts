@@ -33,14 +33,12 @@ let home: HomePaths;
 let db: DataSource;
 let tasks: Tasks;
 let pool: MachinePool;
-let statuses: string[];
 
 beforeEach(async () => {
   home = homePaths(await mkdtemp(join(tmpdir(), 'analyst-')));
   db = await openDatabase(`sqlite://${home.database}`);
   tasks = new Tasks(db);
   pool = new MachinePool([fakeMachinery([machine])], { startLimit: 1 });
-  statuses = [];
 });
 afterEach(async () => {
   await pool.close(AbortSignal.timeout(5000));
@@ -77,7 +75,6 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
     tasks,
     log: () => {},
     onPhase: () => {},
-    onStatus: (id) => void tasks.status(id).then((status) => statuses.push(status ?? 'gone')),
     lab: {
       acquire: (wants, signal) => pool.acquire(wants, signal),
       openResults: async () => ({ accept: () => {}, ...evidence() }),
