@@ -5,8 +5,10 @@ import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { StatusController } from './status.controller.js';
-import { EvidenceController } from './tasks/evidence.controller.js';
+import { CancelController } from './tasks/cancel.controller.js';
 import { EventsController } from './tasks/events.controller.js';
+import { EvidenceController } from './tasks/evidence.controller.js';
+import { ExplainController } from './tasks/explain.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
@@ -23,6 +25,8 @@ export class ApiModule {
         TasksController,
         ListController,
         EventsController,
+        CancelController,
+        ExplainController,
         ReportController,
         ShotsController,
         EvidenceController,
