@@ -14,6 +14,7 @@ import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
 import { SubmitController } from './tasks/submit.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
+import { WebhooksController } from './webhooks/webhooks.controller.js';
 
 @Module({})
 export class ApiModule {
@@ -34,6 +35,7 @@ export class ApiModule {
         MachinesController,
         StatusController,
         RefusedController,
+        WebhooksController,
       ],
       providers: [{ provide: Context, useValue: context }, Gatherer],
     };

@@ -1,18 +1,22 @@
 import { homePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
+import { TERMINAL } from '#domain/task.js';
 import { changeEvent, EventLog } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { sweepUploads } from '#storage/binaries.js';
 import { openConfigured } from '#storage/database.js';
+import { Deliveries } from '#storage/deliveries.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
+import { Webhooks } from '#storage/webhooks.js';
 import { reason } from '#domain/errors.js';
 import type { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
 import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
+import { Deliverer } from './webhooks/deliverer.js';
 
 export interface ContextOptions {
   readonly home: string;
@@ -38,7 +42,17 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
   const queues = cleanup.use(new Queues(redis, onError));
-  cleanup.use(events.tail(({ event }) => watch.tell(event)));
+  const webhooks = new Webhooks(db);
+  const deliveries = new Deliveries(db);
+  const { targets } = home;
+  const allowPrivate = settings.webhooks.allow_private;
+  const deliverer = cleanup.use(new Deliverer({ webhooks, deliveries, tasks, targets, allowPrivate, log }));
+  cleanup.use(
+    events.tail(({ event }) => {
+      watch.tell(event);
+      if (event.kind === 'status' && TERMINAL.includes(event.status)) deliverer.wake();
+    }),
+  );
   return new Context({
     home,
     settings,
@@ -48,6 +62,9 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     queues,
     events,
     watch,
+    webhooks,
+    deliveries,
+    deliverer,
     log,
     shutdown,
   });
