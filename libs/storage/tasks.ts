@@ -13,13 +13,14 @@ import {
 import { utcText } from './columns.js';
 import { ErrorRow } from './entities/error.entity.js';
 import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
-import { SampleRow } from './entities/sample.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
 import { readTasks, type StoredTask } from './read-tasks.js';
+import { sampleIdOf } from './samples.js';
 import type {
   Claim,
   Guest,
+  MoveFields,
   ListPlace,
   TaskCounts,
   TaskDetails,
@@ -38,13 +39,6 @@ export interface PageWanted {
   readonly offset?: number;
   /** Only what comes after it. */
   readonly after?: ListPlace | null;
-}
-
-/** What a move may set beside the status. */
-export interface MoveFields {
-  readonly startedOn?: Date | null;
-  readonly completedOn?: Date | null;
-  readonly route?: string | null;
 }
 
 /** The tasks in SQL, the truth about them. A status changes by one conditional UPDATE, so of two movers one wins. */
@@ -351,19 +345,6 @@ function partsAfter(place: ListPlace | null): readonly Part[] {
     { condition: 'task.completed_on IS NULL AND task.id > :id', values: { id } },
     { condition: 'task.completed_on IS NOT NULL', values: {} },
   ];
-}
-
-async function sampleIdOf(db: EntityManager, sample: Omit<Sample, 'id'>): Promise<number> {
-  await db
-    .createQueryBuilder()
-    .insert()
-    .into(SampleRow)
-    .values(sample)
-    .orIgnore()
-    .updateEntity(false)
-    .execute();
-  const row = await db.findOneByOrFail(SampleRow, { sha256: sample.sha256 });
-  return row.id;
 }
 
 async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<number[]> {
