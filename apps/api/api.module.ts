@@ -5,13 +5,16 @@ import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { StatusController } from './status.controller.js';
-import { EvidenceController } from './tasks/evidence.controller.js';
+import { CancelController } from './tasks/cancel.controller.js';
 import { EventsController } from './tasks/events.controller.js';
+import { EvidenceController } from './tasks/evidence.controller.js';
+import { ExplainController } from './tasks/explain.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
 import { SubmitController } from './tasks/submit.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
+import { WebhooksController } from './webhooks/webhooks.controller.js';
 
 @Module({})
 export class ApiModule {
@@ -23,6 +26,8 @@ export class ApiModule {
         TasksController,
         ListController,
         EventsController,
+        CancelController,
+        ExplainController,
         ReportController,
         ShotsController,
         EvidenceController,
@@ -30,6 +35,7 @@ export class ApiModule {
         MachinesController,
         StatusController,
         RefusedController,
+        WebhooksController,
       ],
       providers: [{ provide: Context, useValue: context }, Gatherer],
     };

@@ -1,11 +1,15 @@
 import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
+import type { EventLog } from '#queue/events.js';
 import type { Queues } from '#queue/queues.js';
+import type { Deliveries } from '#storage/deliveries.js';
 import type { Machines } from '#storage/machines.js';
 import type { Tasks } from '#storage/tasks.js';
+import type { Webhooks } from '#storage/webhooks.js';
 import type { DataSource } from 'typeorm';
 import type { Log } from '../log.js';
 import type { TaskWatch } from './task-watch.js';
+import type { Deliverer } from './webhooks/deliverer.js';
 
 /** Everything a controller works with. One object: each of these lives as long as the process. */
 export class Context {
@@ -15,7 +19,11 @@ export class Context {
   readonly tasks!: Tasks;
   readonly machines!: Machines;
   readonly queues!: Queues;
+  readonly events!: EventLog;
   readonly watch!: TaskWatch;
+  readonly webhooks!: Webhooks;
+  readonly deliveries!: Deliveries;
+  readonly deliverer!: Deliverer;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */
   readonly shutdown!: AbortSignal;

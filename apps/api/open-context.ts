@@ -1,18 +1,22 @@
 import { homePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
-import { subscribe } from '#queue/events.js';
+import { TERMINAL } from '#domain/task.js';
+import { changeEvent, EventLog } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { sweepUploads } from '#storage/binaries.js';
 import { openConfigured } from '#storage/database.js';
+import { Deliveries } from '#storage/deliveries.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
+import { Webhooks } from '#storage/webhooks.js';
 import { reason } from '#domain/errors.js';
 import type { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
 import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
+import { Deliverer } from './webhooks/deliverer.js';
 
 export interface ContextOptions {
   readonly home: string;
@@ -34,9 +38,34 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
-  const tasks = new Tasks(db);
+  const events = new EventLog(redis, onError);
+  const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
   const queues = cleanup.use(new Queues(redis, onError));
-  cleanup.use(subscribe(redis, (event) => watch.tell(event), onError));
-  return new Context({ home, settings, db, tasks, machines: new Machines(db), queues, watch, log, shutdown });
+  const webhooks = new Webhooks(db);
+  const deliveries = new Deliveries(db);
+  const { targets } = home;
+  const allowPrivate = settings.webhooks.allow_private;
+  const deliverer = cleanup.use(new Deliverer({ webhooks, deliveries, tasks, targets, allowPrivate, log }));
+  cleanup.use(
+    events.tail(({ event }) => {
+      watch.tell(event);
+      if (event.kind === 'status' && TERMINAL.includes(event.status)) deliverer.wake();
+    }),
+  );
+  return new Context({
+    home,
+    settings,
+    db,
+    tasks,
+    machines: new Machines(db),
+    queues,
+    events,
+    watch,
+    webhooks,
+    deliveries,
+    deliverer,
+    log,
+    shutdown,
+  });
 }

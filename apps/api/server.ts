@@ -77,6 +77,12 @@ export async function createServer(
     { parseAs: 'string', bodyLimit: FORM_LIMIT },
     (_request, body, done) => done(null, new URLSearchParams(String(body))),
   );
+  // As text: who takes JSON reads it, everywhere else it is no form.
+  fastify.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string', bodyLimit: FORM_LIMIT },
+    (_request, body, done) => done(null, body),
+  );
   await app.register(multipart);
   app.useGlobalFilters(new ErrorFilter(routes, context.log));
   await app.init();

@@ -1,27 +1,36 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TERMINAL, type TaskStatus } from '#domain/task.js';
+import type { TaskStatus } from '#domain/task.js';
 import type { TaskEvent } from '#queue/events.js';
 
 /** Milliseconds between looks at the database while somebody waits: for the event that was lost, or never sent. */
 const LOOK_MS = 500;
-/** Events kept per task for those who come late, and tasks they are kept for. */
-const KEPT_EVENTS = 200;
-const KEPT_TASKS = 1000;
+
+/** A task's status; `gone` when it was deleted. */
+export type Seen = TaskStatus | 'gone';
 
 export interface StatusSource {
   statuses(ids: readonly number[]): Promise<ReadonlyMap<number, TaskStatus>>;
 }
 
-interface Inbox extends Disposable {
-  /** `gone`: the task was deleted. */
-  next(): Promise<TaskEvent | 'gone' | null>;
+/** Says when to look again, and keeps nothing to look at: whoever is slow to look costs no memory. */
+export interface Ear extends Disposable {
+  /** Resolves with what was heard since the last call: an event, a look at the database, or neither for `ms` milliseconds. */
+  heard(ms: number): Promise<'event' | 'look' | 'nothing'>;
+  /** What the last look saw, and how many there were. */
+  readonly look: { readonly seen: Seen | null; readonly count: number };
+  /** The status that was last heard of, by an event or a look. */
+  readonly latest: Seen | null;
 }
 
-/** Tells waiting requests when a task changes: by the workers' events, and by one look at the database for all of them. */
+type Heard = { readonly event: TaskEvent } | { readonly seen: Seen };
+
+/** Channel of what happens to any task. */
+const ANY = 'any';
+
+/** Tells waiting requests when a task changes: by events, and by one look at the database for all of them. */
 export class TaskWatch {
   readonly #happened = new EventEmitter().setMaxListeners(0);
-  readonly #kept = new Map<number, TaskEvent[]>();
   /** Task → requests that wait for it. */
   readonly #waiting = new Map<number, number>();
   #looking = false;
@@ -31,65 +40,63 @@ export class TaskWatch {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** An event from a worker. */
+  /** An event of any process. */
   tell(event: TaskEvent): void {
-    this.#keep(event);
-    this.#happened.emit(String(event.task), event);
+    this.#happened.emit(String(event.task), { event } satisfies Heard);
+    this.#happened.emit(ANY, { event } satisfies Heard);
   }
 
   /** Resolves when the task's status is not `from` any more, when the task is gone, or when `until` aborts. */
   async changed(task: number, from: TaskStatus, until: AbortSignal): Promise<void> {
-    using inbox = this.#listen(task, until);
-    for (let event = await inbox.next(); event !== null; event = await inbox.next()) {
-      if (event === 'gone' || (event.kind === 'status' && event.status !== from)) return;
-    }
+    using ear = this.listen(task, until);
+    while (!until.aborted && (ear.latest === null || ear.latest === from)) await ear.heard(Infinity);
   }
 
-  /** Its phases so far, its status `now`, then what happens, until the task has ended, is gone, or `until` aborts. */
-  async *events(task: number, now: TaskStatus, until: AbortSignal): AsyncGenerator<TaskEvent> {
-    using inbox = this.#listen(task, until);
-    yield* (this.#kept.get(task) ?? []).filter((event) => event.kind === 'phase');
-    yield statusEvent(task, now);
-    let status = now;
-    while (!TERMINAL.includes(status)) {
-      const event = await inbox.next();
-      if (event === null || event === 'gone') return;
-      if (event.kind === 'status') {
-        if (event.status === status) continue;
-        status = event.status;
-      }
-      yield event;
-    }
-  }
-
-  /** Events from the moment of the call on; null once `until` aborts. */
-  #listen(task: number, until: AbortSignal): Inbox {
-    const waiting: (TaskEvent | 'gone')[] = [];
+  /** Hears what happens to one task, or to any (null), from the call on. Nothing more once `until` aborts. */
+  listen(task: number | null, until: AbortSignal): Ear {
+    const channel = task === null ? ANY : String(task);
+    const state = { heard: 'nothing' as 'event' | 'look' | 'nothing', latest: null as Seen | null };
+    const look = { seen: null as Seen | null, count: 0 };
     let wake = (): void => {};
-    const hear = (event: TaskEvent | 'gone'): void => {
-      // A reader that does not read loses phases, never the status.
-      if (waiting.length < KEPT_EVENTS || event === 'gone' || event.kind === 'status') waiting.push(event);
+    const hear = (what: Heard): void => {
+      if ('event' in what) {
+        state.heard = 'event';
+        state.latest = statusOf(what.event) ?? state.latest;
+      } else {
+        if (state.heard === 'nothing') state.heard = 'look';
+        state.latest = look.seen = what.seen;
+        look.count += 1;
+      }
       wake();
     };
     const onAbort = (): void => wake();
-    this.#happened.on(String(task), hear);
+    this.#happened.on(channel, hear);
     until.addEventListener('abort', onAbort);
-    this.#wait(task, 1);
+    if (task !== null) this.#wait(task, 1);
     return {
-      next: async () => {
-        while (!until.aborted) {
-          const event = waiting.shift();
-          if (event !== undefined) return event;
+      look,
+      get latest() {
+        return state.latest;
+      },
+      heard: async (ms) => {
+        if (state.heard === 'nothing' && !until.aborted) {
           await new Promise<void>((resolve) => {
-            wake = resolve;
+            const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
+            wake = () => {
+              clearTimeout(timer);
+              resolve();
+            };
           });
         }
-        return null;
+        const what = state.heard;
+        state.heard = 'nothing';
+        return what;
       },
       [Symbol.dispose]: () => {
-        this.#happened.off(String(task), hear);
+        this.#happened.off(channel, hear);
         until.removeEventListener('abort', onAbort);
-        this.#wait(task, -1);
+        wake();
+        if (task !== null) this.#wait(task, -1);
       },
     };
   }
@@ -107,7 +114,9 @@ export class TaskWatch {
       const ids = [...this.#waiting.keys()];
       try {
         const statuses = await this.store.statuses(ids);
-        for (const id of ids) this.#see(id, statuses.get(id));
+        for (const id of ids) {
+          this.#happened.emit(String(id), { seen: statuses.get(id) ?? 'gone' } satisfies Heard);
+        }
       } catch (error) {
         this.onError(error);
       }
@@ -115,23 +124,9 @@ export class TaskWatch {
     }
     this.#looking = false;
   }
-
-  #see(task: number, status: TaskStatus | undefined): void {
-    this.#happened.emit(String(task), status === undefined ? 'gone' : statusEvent(task, status));
-  }
-
-  #keep(event: TaskEvent): void {
-    let kept = this.#kept.get(event.task);
-    if (!kept) {
-      const [oldest] = this.#kept.keys();
-      if (this.#kept.size >= KEPT_TASKS && oldest !== undefined) this.#kept.delete(oldest);
-      kept = [];
-      this.#kept.set(event.task, kept);
-    }
-    if (kept.length < KEPT_EVENTS) kept.push(event);
-  }
 }
 
-function statusEvent(task: number, status: TaskStatus): TaskEvent {
-  return { kind: 'status', task, status, at: new Date().toISOString() };
+function statusOf(event: TaskEvent): Seen | null {
+  if (event.kind === 'phase') return null;
+  return event.kind === 'deleted' ? 'gone' : event.status;
 }

@@ -33,14 +33,12 @@ let home: HomePaths;
 let db: DataSource;
 let tasks: Tasks;
 let pool: MachinePool;
-let statuses: string[];
 
 beforeEach(async () => {
   home = homePaths(await mkdtemp(join(tmpdir(), 'analyst-')));
   db = await openDatabase(`sqlite://${home.database}`);
   tasks = new Tasks(db);
   pool = new MachinePool([fakeMachinery([machine])], { startLimit: 1 });
-  statuses = [];
 });
 afterEach(async () => {
   await pool.close(AbortSignal.timeout(5000));
@@ -77,7 +75,6 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
     tasks,
     log: () => {},
     onPhase: () => {},
-    onStatus: (id) => void tasks.status(id).then((status) => statuses.push(status ?? 'gone')),
     lab: {
       acquire: (wants, signal) => pool.acquire(wants, signal),
       openResults: async () => ({ accept: () => {}, ...evidence() }),
@@ -190,6 +187,43 @@ test('a task that was taken from this worker is left alone', async () => {
   };
   expect(await analyze(task, by, { ...never, taken: taken.signal })).toEqual({ kind: 'not ours' });
   expect(await tasks.status(task.id)).toBe('running');
+});
+
+test('a cancel stops the run: the machine is free, what was collected stays, task.json says why it ends there', async () => {
+  const task = await submit();
+  const taken = new AbortController();
+  const hangs = agentThat(
+    (signal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+  );
+  const cancel = async (): Promise<void> => {
+    expect(await tasks.cancel(task.id, 'Cancelled')).toBe(true);
+    taken.abort(new SandboxError('CANCELLED', 'taken'));
+  };
+  const by = { ...(await analyst(hangs)), onClaim: () => setTimeout(() => void cancel(), 20) };
+  expect(await analyze(task, by, { ...never, taken: taken.signal })).toEqual({ kind: 'not ours' });
+  expect(await tasks.find(task.id)).toMatchObject({
+    task: { status: 'failed_analysis' },
+    guest: { status: 'stopped', shutdownOn: expect.any(Date) },
+    errors: ['Cancelled'],
+  });
+  const file: unknown = JSON.parse(await readFile(join(home.analyses, String(task.id), 'task.json'), 'utf8'));
+  expect(file).toMatchObject({ outcome: { status: 'failed', code: 'CANCELLED' } });
+  await using lease = await pool.acquire(task, AbortSignal.timeout(5000));
+  expect(lease.machine.name).toBe('linux1');
+});
+
+test('a cancel just as the run ends is a cancel', async () => {
+  const task = await submit();
+  const late = agentThat(async () => {
+    await tasks.cancel(task.id, 'Cancelled');
+    return done();
+  });
+  expect(await analyze(task, await analyst(late), never)).toEqual({ kind: 'not ours' });
+  expect(await tasks.find(task.id)).toMatchObject({
+    task: { status: 'failed_analysis' },
+    guest: { status: 'stopped' },
+  });
 });
 
 test('a run that was taken away does not write over the one that took its place', async () => {

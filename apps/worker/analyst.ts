@@ -34,7 +34,6 @@ export interface Analyst {
   readonly lab: Lab;
   readonly log: Log;
   onPhase(task: number, phase: string, ms: number, machine: string | undefined): void;
-  onStatus(task: number): void;
   /** The task is ours from now on. */
   onClaim?(claim: Claim): void;
 }
@@ -71,7 +70,6 @@ export async function analyze(task: Task, by: Analyst, ends: Ends): Promise<Verd
       startedOn: new Date(),
       shutdownOn: null,
     });
-    by.onStatus(task.id);
     return true;
   };
 
@@ -122,7 +120,7 @@ interface Finished {
 async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Finished): Promise<Verdict> {
   const { outcome, guest, undumped } = run;
   // A run that was taken away must not write over the one that took its place.
-  if (!(await by.tasks.holds(task.id, claim.epoch))) return { kind: 'not ours' };
+  if (!(await by.tasks.holds(task.id, claim.epoch))) return letGo(task, by, dir, phases);
   const completed = {
     ...claim.task,
     status: 'completed' as const,
@@ -138,7 +136,6 @@ async function finish(task: Task, by: Analyst, { dir, run, phases, claim }: Fini
     epoch: claim.epoch,
     route: routeOf(task),
   });
-  by.onStatus(task.id);
   return { kind: moved ? 'done' : 'not ours' };
 }
 
@@ -157,25 +154,37 @@ async function fail(task: Task, by: Analyst, { error, claim, dir, phases, ends }
     if (error instanceof SandboxError && !error.retry) return endPending(task, by, error.code, why);
     return { kind: 'again', why };
   }
-  if (ends.taken.aborted) return { kind: 'not ours' };
+  if (ends.taken.aborted) return letGo(task, by, dir, phases);
   if (ends.shutdown.aborted) {
     by.log('info', 'handed back: this worker ends', { task: task.id });
     await by.tasks.handBack(task.id, claim.epoch);
-    by.onStatus(task.id);
     return { kind: 'handed back' };
   }
-  if (!(await by.tasks.holds(task.id, claim.epoch))) return { kind: 'not ours' };
+  if (!(await by.tasks.holds(task.id, claim.epoch))) return letGo(task, by, dir, phases);
   const code = codeOf(error);
   by.log('error', why, { task: task.id, code, stage: 'analysis' });
   await by.tasks.guestStatus(task.id, 'failed');
   if (ERRORS[code].retry && claim.attempt < MAX_ATTEMPTS) {
     await by.tasks.addError(task.id, code, `attempt ${claim.attempt} of ${MAX_ATTEMPTS}: ${why}`);
     await by.tasks.move(task.id, 'running', 'pending', { epoch: claim.epoch });
-    by.onStatus(task.id);
     return { kind: 'again', why };
   }
   await keepOutcome(dir, task, phases, { status: 'failed', code, reason: why }, by);
   return end(task, by, claim, code, why);
+}
+
+/**
+ * The run is not ours any more. After a cancel nobody else has the folder: what was collected stays, and task.json says
+ * why it ends there. Otherwise the folder is that of the run that took our place.
+ */
+async function letGo(task: Task, by: Analyst, dir: string, phases: Phases): Promise<Verdict> {
+  if ((await by.tasks.status(task.id)) === 'failed_analysis') {
+    by.log('info', 'cancelled', { task: task.id, code: 'CANCELLED' });
+    const outcome = { status: 'failed', code: 'CANCELLED', reason: 'the task was cancelled' } as const;
+    await keepOutcome(dir, task, phases, outcome, by);
+    await by.tasks.guestStatus(task.id, 'stopped');
+  }
+  return { kind: 'not ours' };
 }
 
 /** The artefacts stay for whoever looks into the failure; that task.json cannot be written must not hide the failure itself. */
@@ -194,7 +203,6 @@ async function keepOutcome(
 async function end(task: Task, by: Analyst, claim: Claim, code: ErrorCode, why: string): Promise<Verdict> {
   await by.tasks.addError(task.id, code, sentence(code, why));
   const moved = await by.tasks.move(task.id, 'running', 'failed_analysis', { epoch: claim.epoch });
-  by.onStatus(task.id);
   return { kind: moved ? 'done' : 'not ours' };
 }
 
@@ -202,7 +210,6 @@ async function end(task: Task, by: Analyst, claim: Claim, code: ErrorCode, why: 
 async function endPending(task: Task, by: Analyst, code: ErrorCode, why: string): Promise<Verdict> {
   await by.tasks.addError(task.id, code, sentence(code, why));
   const moved = await by.tasks.move(task.id, 'pending', 'failed_analysis');
-  by.onStatus(task.id);
   return { kind: moved ? 'done' : 'not ours' };
 }
 

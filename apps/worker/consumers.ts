@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import type { Worker } from 'bullmq';
 import { reason, SandboxError } from '#domain/errors.js';
+import type { TaskEvent } from '#queue/events.js';
 import { DEFAULT_LANE } from '#queue/lanes.js';
 import { analysisQueue, openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
 import { analysisDir } from '#storage/analyses.js';
@@ -36,6 +37,8 @@ export interface Analyses extends AsyncDisposable {
   readonly worker: Worker<TaskJob>;
   /** Gives a sign of life, and stops the runs that were taken from us meanwhile. */
   heartbeat(): Promise<void>;
+  /** A task that we run and that is running no more, as an event says, is looked at now: a cancel must not wait. */
+  hear(event: TaskEvent): void;
 }
 
 /** Queue analysis.<lane> → a machine → completed → queue processing. */
@@ -66,19 +69,25 @@ export function consumeAnalyses(
   };
   const worker = openWorker(analysisQueue(DEFAULT_LANE), queues.redis, consume, { ...LOCK, concurrency });
   worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
+  const heartbeat = async (): Promise<void> => {
+    const before = [...runs.values()];
+    const ours = await by.tasks.heartbeat(
+      by.worker,
+      before.map(({ claim }) => claim.task.id),
+    );
+    for (const { claim, taken } of before) {
+      const { id } = claim.task;
+      if (ours.get(id) === claim.epoch) continue;
+      taken.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
+    }
+  };
   return {
     worker,
-    heartbeat: async () => {
-      const before = [...runs.values()];
-      const ours = await by.tasks.heartbeat(
-        by.worker,
-        before.map(({ claim }) => claim.task.id),
-      );
-      for (const { claim, taken } of before) {
-        const { id } = claim.task;
-        if (ours.get(id) === claim.epoch) continue;
-        taken.abort(new SandboxError('CANCELLED', `task ${id} was taken from this worker`));
-      }
+    heartbeat,
+    hear: (event) => {
+      if (event.kind === 'phase' || (event.kind === 'status' && event.status === 'running')) return;
+      if (![...runs.values()].some(({ claim }) => claim.task.id === event.task)) return;
+      heartbeat().catch((error: unknown) => by.log('warn', reason(error), { task: event.task }));
     },
     [Symbol.asyncDispose]: () => close(worker),
   };
@@ -129,12 +138,10 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
       if (!last) throw error;
       await by.tasks.addError(taskId, 'PROCESSING_FAILED', reason(error));
       await by.tasks.move(taskId, 'completed', 'failed_processing');
-      by.onStatus(taskId);
       return;
     }
     by.onPhase(taskId, 'report', performance.now() - started, undefined);
     await by.tasks.move(taskId, 'completed', 'reported');
-    by.onStatus(taskId);
   };
   const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, {
     ...LOCK,

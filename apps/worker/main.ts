@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import { publish, type TaskEvent } from '#queue/events.js';
+import { changeEvent, EventLog } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { HEARTBEAT_MS, reconcile } from '#queue/reconcile.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
@@ -63,11 +63,8 @@ await runMain(async () => {
   );
   cleanup.defer(() => redis.disconnect());
   const queues = cleanup.use(new Queues(redis, (error) => log('warn', `queue: ${error.message}`)));
-  const tasks = new Tasks(db);
-  const say = (event: TaskEvent): void => {
-    // An event says only when to look: one that is lost costs a moment, not the truth.
-    publish(redis, event).catch((error: unknown) => log('debug', `event not published: ${reason(error)}`));
-  };
+  const events = new EventLog(redis, (error) => log('debug', error.message));
+  const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const by: Analyst = {
     worker,
     home,
@@ -82,7 +79,7 @@ await runMain(async () => {
         ms,
         ...(machine === undefined ? {} : { machine }),
       });
-      say({
+      void events.publish({
         task,
         kind: 'phase',
         phase,
@@ -90,12 +87,6 @@ await runMain(async () => {
         at: new Date().toISOString(),
         ...(machine === undefined ? {} : { machine }),
       });
-    },
-    onStatus: (task) => {
-      tasks.status(task).then(
-        (status) => status !== null && say({ task, kind: 'status', status, at: new Date().toISOString() }),
-        (error: unknown) => log('warn', `status not read: ${reason(error)}`, { task }),
-      );
     },
   };
 
@@ -118,6 +109,7 @@ await runMain(async () => {
   cleanup.use(consumeProcessing(by, queues));
   const analyses = cleanup.use(consumeAnalyses(by, queues, lab.machines.length, shutdown));
   every(HEARTBEAT_MS, () => analyses.heartbeat());
+  cleanup.use(events.tail(({ event }) => analyses.hear(event)));
   if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
   await repair();
 

@@ -86,6 +86,12 @@ export const CUCKOO_CONF = {
       'Requests per minute of one client: of a token, or of an address where none is needed; 0 = no limit.',
     ),
   },
+  webhooks: {
+    allow_private: bool(
+      false,
+      'May webhooks be sent to this host and its network (loopback, link-local, private addresses)?',
+    ),
+  },
   processing: {
     analysis_size_limit: unused('134217728', 'logs are read as streams, each section with its own bound.'),
     resolve_dns: unused('yes', 'names come from the capture; the host asks nobody about a sample.'),

@@ -145,7 +145,7 @@ test('a home without files has the defaults, and nothing can change them', async
 test.each([
   [
     'cuckoo.conf',
-    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [api] and [tokens] are our own.',
+    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [api], [webhooks] and [tokens] are our own.',
     CUCKOO_CONF,
     `\n${TOKENS_DOC}`,
   ],

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { SandboxError } from '#domain/errors.js';
 import type { Requirements } from '#domain/machine.js';
 import { laneOf, lanesServed, type Lane } from './lanes.js';
+import { within } from './within.js';
 
 /** Loaded at first use: a sixth of the API's start-up, and not needed before the first submission. */
 const bullmq = (): typeof BullMQ => createRequire(import.meta.url)('bullmq') as typeof BullMQ;
@@ -30,8 +31,6 @@ export function jobPriority(priority: number): number {
   return 1_000_001 - bounded;
 }
 
-/** Milliseconds a producer waits for Redis; the row is stored by then and the reconciler makes up for a job that is not. */
-const ENQUEUE_TIMEOUT_MS = 2000;
 /** Seconds a failed job is kept, for the reconciler and for people. */
 const KEEP_FAILED_S = 86_400;
 
@@ -43,6 +42,13 @@ const JOB_OPTIONS = {
 } as const;
 
 export type JobState = 'none' | 'failed' | 'present';
+
+/** Where a task stands: `ahead` tasks are taken before it; `taken`: a worker has it; `delayed`: to be tried again. */
+export type JobPlace =
+  { readonly state: 'waiting'; readonly ahead: number } | { readonly state: 'taken' | 'delayed' | 'none' };
+
+/** Jobs taken back from a worker that died, which BullMQ serves before all others: so many are looked through. */
+const RECOVERED_LIMIT = 1000;
 
 /** What a queue needs to know of a task. */
 export interface QueuedTask extends Requirements {
@@ -99,6 +105,31 @@ export class Queues implements AsyncDisposable {
       if (exists === 0) return 'none';
       return failed === null ? 'present' : 'failed';
     });
+  }
+
+  /**
+   * Where an analysis stands in its lane. BullMQ keeps what waits in a sorted set by priority and age, so this is
+   * O(log n), however long the lane is.
+   *
+   * @throws QUEUE_UNAVAILABLE
+   */
+  async place(task: QueuedTask): Promise<JobPlace> {
+    this.#mustBeReady();
+    const queue = this.get(analysisQueue(laneOf(task)));
+    const id = jobId(task.id);
+    const [rank, recovered, behind, delayed, locked] = await within(
+      Promise.all([
+        this.redis.zrank(queue.toKey('prioritized'), id),
+        this.redis.llen(queue.toKey('wait')),
+        this.redis.lpos(queue.toKey('wait'), id, 'RANK', -1, 'MAXLEN', RECOVERED_LIMIT),
+        this.redis.zscore(queue.toKey('delayed'), id),
+        this.redis.exists(`${queue.toKey(id)}:lock`),
+      ]),
+    );
+    if (rank !== null) return { state: 'waiting', ahead: recovered + rank };
+    if (behind !== null) return { state: 'waiting', ahead: recovered - 1 - behind }; // served from the list's end
+    if (delayed !== null) return { state: 'delayed' };
+    return { state: locked === 1 ? 'taken' : 'none' };
   }
 
   /** Why the job of a task failed for good. */
@@ -164,19 +195,4 @@ export function openWorker(
   // A job whose worker died twice is given a third run, as the attempts of the task's row are counted.
   const { Worker } = bullmq();
   return new Worker<TaskJob>(name, process, { connection: redis, maxStalledCount: 2, ...options });
-}
-
-async function within<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new SandboxError('QUEUE_UNAVAILABLE', `Redis did not answer in ${ENQUEUE_TIMEOUT_MS} ms`)),
-      ENQUEUE_TIMEOUT_MS,
-    );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -33,4 +33,10 @@ export const json: ValueTransformer = {
   from: (value: unknown): unknown => (typeof value === 'string' ? JSON.parse(value) : value),
 };
 
+/** Words as `,a,b,`: SQL finds one as `,a,`. */
+export const commaList: ValueTransformer = {
+  to: (value: unknown): unknown => (Array.isArray(value) ? `,${value.join(',')},` : value),
+  from: (value: unknown): unknown => (typeof value === 'string' ? value.slice(1, -1).split(',') : value),
+};
+
 export const DATE = { type: 'varchar', length: 23, transformer: utcDate } as const;

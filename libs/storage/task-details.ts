@@ -29,6 +29,13 @@ export interface Claim {
   readonly epoch: number;
 }
 
+/** What a move may set beside the status. */
+export interface MoveFields {
+  readonly startedOn?: Date | null;
+  readonly completedOn?: Date | null;
+  readonly route?: string | null;
+}
+
 /** Every field is optional; nothing narrows to nothing. */
 export interface TaskFilter {
   readonly status?: string;

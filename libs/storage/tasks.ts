@@ -13,13 +13,14 @@ import {
 import { utcText } from './columns.js';
 import { ErrorRow } from './entities/error.entity.js';
 import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
-import { SampleRow } from './entities/sample.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
 import { readTasks, type StoredTask } from './read-tasks.js';
+import { sampleIdOf } from './samples.js';
 import type {
   Claim,
   Guest,
+  MoveFields,
   ListPlace,
   TaskCounts,
   TaskDetails,
@@ -40,19 +41,16 @@ export interface PageWanted {
   readonly after?: ListPlace | null;
 }
 
-/** What a move may set beside the status. */
-export interface MoveFields {
-  readonly startedOn?: Date | null;
-  readonly completedOn?: Date | null;
-  readonly route?: string | null;
-}
-
 /** The tasks in SQL, the truth about them. A status changes by one conditional UPDATE, so of two movers one wins. */
 export class Tasks {
   /** Those who look at tasks in the same turn of the event loop share one query. */
   readonly #stored: DataLoader<number, StoredTask | null>;
 
-  constructor(private readonly db: DataSource) {
+  /** `onChange` hears of every status a task gets through this object, once it is committed. */
+  constructor(
+    private readonly db: DataSource,
+    private readonly onChange: (task: number, status: TaskStatus | 'deleted') => void = () => {},
+  ) {
     this.#stored = new DataLoader(
       async (ids) => {
         const found = await readTasks(db.manager, ids);
@@ -85,6 +83,7 @@ export class Tasks {
       }
       return taskId;
     });
+    this.onChange(id, 'pending');
     return this.get(id);
   }
 
@@ -173,6 +172,26 @@ export class Tasks {
       { id, status: from, ...(epoch !== undefined && { epoch }) },
       { status: to, ...ends, ...restarts, ...done, ...fields },
     );
+  }
+
+  /**
+   * pending or running → failed_analysis, with `message` among its errors. False: it is neither (any more). Whoever runs
+   * it finds that it is not the task's any more, whichever run it is.
+   */
+  async cancel(id: number, message: string): Promise<boolean> {
+    const won = await transaction(this.db, async (db) => {
+      const { affected } = await db.update(
+        TaskRow,
+        { id, status: In(['pending', 'running']) },
+        { status: 'failed_analysis', completedOn: new Date(), worker: null, heartbeatOn: null },
+      );
+      if (affected !== 1) return false;
+      await db.insert(ErrorRow, { taskId: id, action: 'CANCELLED', message });
+      await db.update(GuestRow, { taskId: id, status: 'running' }, { status: 'stopping' });
+      return true;
+    });
+    if (won) this.onChange(id, 'failed_analysis');
+    return won;
   }
 
   /** pending → running for this worker, or null when the task is not pending (any more). */
@@ -266,11 +285,16 @@ export class Tasks {
   /** Removes the row with its errors and guest, if its status is one of `when`. */
   async delete(id: number, when: readonly TaskStatus[]): Promise<boolean> {
     const { affected } = await write(this.db, (db) => db.delete(TaskRow, { id, status: In([...when]) }));
+    if (affected === 1) this.onChange(id, 'deleted');
     return affected === 1;
   }
 
-  async #update(where: Partial<TaskRow>, set: QueryDeepPartialEntity<TaskRow>): Promise<boolean> {
+  async #update(
+    where: { readonly id: number } & Partial<TaskRow>,
+    set: { readonly status: TaskStatus } & QueryDeepPartialEntity<TaskRow>,
+  ): Promise<boolean> {
     const { affected } = await write(this.db, (db) => db.update(TaskRow, where, set));
+    if (affected === 1) this.onChange(where.id, set.status);
     return affected === 1;
   }
 
@@ -321,19 +345,6 @@ function partsAfter(place: ListPlace | null): readonly Part[] {
     { condition: 'task.completed_on IS NULL AND task.id > :id', values: { id } },
     { condition: 'task.completed_on IS NOT NULL', values: {} },
   ];
-}
-
-async function sampleIdOf(db: EntityManager, sample: Omit<Sample, 'id'>): Promise<number> {
-  await db
-    .createQueryBuilder()
-    .insert()
-    .into(SampleRow)
-    .values(sample)
-    .orIgnore()
-    .updateEntity(false)
-    .execute();
-  const row = await db.findOneByOrFail(SampleRow, { sha256: sample.sha256 });
-  return row.id;
 }
 
 async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<number[]> {

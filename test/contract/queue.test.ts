@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { homePaths, type HomePaths } from '#config/home.js';
-import { publish, subscribe, type TaskEvent } from '#queue/events.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
 import { analysisQueue, openWorker, PROCESSING_QUEUE, Queues } from '#queue/queues.js';
 import { reconcile } from '#queue/reconcile.js';
@@ -218,26 +217,4 @@ test('without Redis a producer is told at once, and the queue works again when i
   await back;
   await queues.enqueueAnalysis({ ...task, id: 2 });
   expect(await queues.states(LANE, [1, 2])).toEqual(['present', 'present']);
-});
-
-test('events reach who listens; what is not an event is dropped', async () => {
-  const heard: TaskEvent[] = [];
-  const both = new AbortController();
-  await using _subscription = subscribe(
-    redis,
-    (event) => {
-      heard.push(event);
-      if (heard.length === 2) both.abort();
-    },
-    quiet,
-  );
-  while ((await redis.pubsub('NUMSUB', 'malkoha:events'))[1] === 0) await sleep(5);
-  await redis.publish('malkoha:events', '{"kind":"status","task":"1"}');
-  await redis.publish('malkoha:events', 'not JSON');
-  const at = new Date(0).toISOString();
-  await publish(redis, { kind: 'phase', task: 1, phase: 'restore', ms: 62, at });
-  const heardBoth = once(both.signal, 'abort');
-  await publish(redis, { kind: 'status', task: 1, status: 'running', at, machine: 'guest1' });
-  await heardBoth;
-  expect(heard.map((event) => event.kind)).toEqual(['phase', 'status']);
 });

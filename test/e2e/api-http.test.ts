@@ -3,7 +3,6 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { publish } from '#queue/events.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, drive, form, HEADERS, leave, submit } from '../support/api-client.js';
 
@@ -179,12 +178,6 @@ describe('REST API: the protocol', () => {
     const waiting = ask(api, `/tasks/view/${id}?wait=10`);
     await sleep(50);
     await drive(api, id, 'running');
-    await publish(api.context.queues.redis, {
-      kind: 'status',
-      task: id,
-      status: 'running',
-      at: new Date().toISOString(),
-    });
     expect((await waiting).body.task.status).toBe('running');
     expect(performance.now() - started).toBeLessThan(400);
 
@@ -203,36 +196,5 @@ describe('REST API: the protocol', () => {
     expect(performance.now() - over).toBeLessThan(200);
     for (const bad of ['x', '-1', '1e3'])
       expect((await ask(api, `/tasks/view/${id}?wait=${bad}`)).status).toBe(400);
-  });
-
-  test('events: phases so far, the status, then every change until the end', async () => {
-    const id = await submit(api, 'e', 'e');
-    const at = new Date().toISOString();
-    const { redis } = api.context.queues;
-    await publish(redis, { kind: 'phase', task: id, phase: 'machine', ms: 1, at });
-    await sleep(50);
-    const answer = await fetch(`${api.url}/tasks/events/${id}`);
-    expect(answer.headers.get('content-type')).toBe('text/event-stream');
-    const reading = answer.text();
-    await drive(api, id, 'running');
-    await publish(redis, { kind: 'status', task: id, status: 'running', at, machine: 'g1' });
-    await publish(redis, { kind: 'phase', task: id, phase: 'run', ms: 1234.5, at });
-    await publish(redis, { kind: 'status', task: 999_999, status: 'running', at });
-    await sleep(50);
-    await drive(api, id, 'completed', 'reported');
-    const events = (await reading)
-      .split('\n\n')
-      .filter((text) => text.startsWith('event:'))
-      .map((text) => JSON.parse(text.split('\ndata: ')[1] ?? '') as Record<string, unknown>);
-    expect(events.map((event) => event['phase'] ?? event['status'])).toEqual([
-      'machine',
-      'pending',
-      'running',
-      'run',
-      'reported',
-    ]);
-    expect((await ask(api, '/tasks/events/424242')).status).toBe(404);
-    const ended = await (await fetch(`${api.url}/tasks/events/${id}`)).text();
-    expect(ended).toContain('"status":"reported"');
   });
 });

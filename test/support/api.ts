@@ -24,12 +24,31 @@ export async function startApi(conf = '', limits: Partial<TimeLimits> = {}): Pro
   const home = homePaths(await mkdtemp(join(tmpdir(), 'malkoha-api-')));
   await using cleanup = new Cleanup();
   cleanup.defer(() => rm(home.dir, { recursive: true }));
+  const redis = cleanup.use(await startPrivateRedis(home.redis, new AbortController().signal));
+  const api = cleanup.use(await serve({ home: home.dir, conf, redis, limits }));
+  const owned = cleanup.move();
+  return { ...api, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+/** Another API on the home folder and the Redis of `api`, as after a restart, or beside it. */
+export async function startBeside(api: TestApi, conf = ''): Promise<TestApi> {
+  return serve({ home: api.context.home.dir, conf, redis: api.redis, limits: {} });
+}
+
+interface Served {
+  readonly home: string;
+  readonly conf: string;
+  readonly redis: PrivateRedis;
+  readonly limits: Partial<TimeLimits>;
+}
+
+async function serve({ home, conf, redis, limits }: Served): Promise<TestApi> {
+  await using cleanup = new Cleanup();
   const shutdown = new AbortController();
-  const redis = cleanup.use(await startPrivateRedis(home.redis, shutdown.signal));
   const log: string[] = [];
   const context = await openContext(
     {
-      home: home.dir,
+      home,
       settings: cuckooSettings('cuckoo.conf', conf).settings,
       log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
       shutdown: shutdown.signal,

@@ -30,7 +30,7 @@ const query = fc
     fc.tuple(
       fc.constantFrom(
         ...['wait', 'status', 'owner', 'completed_after', 'ids', 'limit', 'offset', 'cursor', 'tar'],
-        ...['elements', 'last_event_id', '__proto__'],
+        ...['elements', 'last_event_id', 'before', '__proto__'],
       ),
       fc.oneof(fc.string({ maxLength: 20 }), fc.constantFrom('', '0', '-1', '1e9', 'info', 'bz2')),
     ),
@@ -60,6 +60,8 @@ const fieldName = fc.oneof(
       'platform',
       'enforce_timeout',
       'password',
+      'secret',
+      'events',
       'constructor',
       '__proto__',
       '',
@@ -121,12 +123,12 @@ export const PROPERTIES: Readonly<Record<string, (api: TestApi, numRuns: number)
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 8 }),
-        form,
+        fc.constantFrom('tasks/create/file', 'tasks/create/url', 'tasks/create/submit', 'webhooks'),
         fc.boolean(),
-        async (pairs, kind, multipart) => {
+        async (pairs, path, multipart) => {
           const body = multipart ? new FormData() : new URLSearchParams();
           for (const [name, value] of pairs) body.append(name, value);
-          const answer = await fetch(`${api.url}/tasks/create/${kind}`, { method: 'POST', body });
+          const answer = await fetch(`${api.url}/${path}`, { method: 'POST', body });
           mustBeFine({ method: 'POST', status: answer.status, text: await answer.text() });
         },
       ),

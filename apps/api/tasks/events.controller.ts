@@ -1,51 +1,86 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Param, Req, Res } from '@nestjs/common';
+import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { TaskEvent } from '#queue/events.js';
+import { TASK_STATUSES, TERMINAL, type TaskStatus } from '#domain/task.js';
+import { parseEventId } from '#queue/events.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
+import { allEvents, taskEvents } from './event-stream.js';
 
-/** Milliseconds between comments: proxies, and our own idle limit, end connections that say nothing. */
-const KEEPALIVE_MS = 15_000;
+type QueryValues = Readonly<Record<string, unknown>>;
 
+/** Server-sent events. @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
 @Controller('tasks/events')
 export class EventsController {
   constructor(private readonly by: Context) {}
 
-  /** Server-sent events: phases so far, the status now, then each change, until the task has ended. */
+  @Get()
+  @Needs('read')
+  async all(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Query() query: QueryValues,
+    @Headers('last-event-id') header?: string,
+  ): Promise<void> {
+    const after = readAfter(header, query['last_event_id']);
+    const status = readStatus(query['status']);
+    const until = AbortSignal.any([whenGone(reply), this.by.shutdown]);
+    await answer(request, reply, allEvents(this.by, { after, status, until }));
+  }
+
   @Get(':id')
   @Needs('read')
-  async events(
+  async one(
     @Param('id') idText: string,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
+    @Query() query: QueryValues,
+    @Headers('last-event-id') header?: string,
   ): Promise<void> {
     const id = parseId(idText);
     if (id === null) throw notFound();
+    const after = readAfter(header, query['last_event_id']);
     const status = await this.by.tasks.status(id);
     if (status === null) throw problem(404, 'Task not found');
     const until = AbortSignal.any([whenGone(reply), this.by.shutdown]);
-    void reply.header('content-type', 'text/event-stream').header('x-accel-buffering', 'no');
-    if (request.method === 'HEAD') {
-      await reply.send('');
+    const frames = taskEvents(id, this.by, { after, until });
+    if (after === null || !TERMINAL.includes(status)) {
+      await answer(request, reply, frames);
       return;
     }
-    const stream = new Readable({ read: () => {} });
-    void reply.send(stream);
-    const timer = setInterval(() => stream.push(': still here\n\n'), KEEPALIVE_MS);
-    try {
-      for await (const event of this.by.watch.events(id, status, until)) stream.push(message(event));
-    } finally {
-      clearInterval(timer);
-      stream.push(null);
-    }
+    const rest: string[] = [];
+    for await (const frame of frames) rest.push(frame);
+    if (rest.some((text) => text.includes('data:'))) await answer(request, reply, rest);
+    // It has it all: 204 ends the connecting again that a browser would go on with.
+    else await reply.code(204).send();
   }
 }
 
-/** JSON.stringify leaves no line break that could end the message early. */
-function message(event: TaskEvent): string {
-  return `event: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`;
+async function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  frames: AsyncIterable<string> | Iterable<string>,
+): Promise<void> {
+  void reply.header('content-type', 'text/event-stream').header('x-accel-buffering', 'no');
+  if (request.method === 'HEAD') await reply.send('');
+  else await reply.send(Readable.from(frames, { objectMode: false }));
+}
+
+/** The header, which browsers send when they connect again, counts more: the query is of the first time. */
+function readAfter(header: string | undefined, query: unknown): string | null {
+  const given = header ?? query;
+  if (given === undefined || given === '') return null;
+  const id = typeof given === 'string' ? parseEventId(given) : null;
+  if (id === null) throw problem(400, 'Last-Event-ID must be the id of an event, such as 1700000000000-0');
+  return id;
+}
+
+function readStatus(given: unknown): TaskStatus | null {
+  if (given === undefined || given === '') return null;
+  const status = TASK_STATUSES.find((known) => known === given);
+  if (status === undefined) throw problem(400, `"status" must be one of ${TASK_STATUSES.join(', ')}`);
+  return status;
 }

@@ -1,0 +1,33 @@
+import { Controller, HttpCode, Param, Post } from '@nestjs/common';
+import { ERRORS, reason } from '#domain/errors.js';
+import { Needs } from '../access/needs.js';
+import { Context } from '../context.js';
+import { parseId } from '../paths.js';
+import { notFound, problem } from '../problem.js';
+
+const CANCELLED = `Cancelled by a request [CANCELLED] ${ERRORS.CANCELLED.help}`;
+
+@Controller('tasks/cancel')
+export class CancelController {
+  constructor(private readonly by: Context) {}
+
+  /** pending or running → failed_analysis. A worker that runs it hears of that, and powers the machine off. */
+  @Post(':id')
+  @HttpCode(200)
+  @Needs('submit')
+  async cancel(@Param('id') idText: string): Promise<{ status: 'OK' }> {
+    const id = parseId(idText);
+    if (id === null) throw notFound();
+    const { tasks, queues, log } = this.by;
+    if (!(await tasks.cancel(id, CANCELLED))) {
+      const status = await tasks.status(id);
+      if (status === null) throw problem(404, 'Task not found');
+      if (status === 'completed')
+        throw problem(409, 'The analysis is done; only its report is still to be written');
+      throw problem(409, `The task has already ended: it is ${status}`);
+    }
+    // SQL has decided: a job that stays is dropped by the worker that takes it.
+    await queues.remove(id).catch((error: unknown) => log('debug', reason(error), { task: id }));
+    return { status: 'OK' };
+  }
+}
