@@ -1,3 +1,4 @@
+import type { Unpacker } from '#archives/unpacker.js';
 import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import type { Queues } from '#queue/queues.js';
@@ -16,6 +17,7 @@ export class Context {
   readonly machines!: Machines;
   readonly queues!: Queues;
   readonly watch!: TaskWatch;
+  readonly unpacker!: Unpacker;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */
   readonly shutdown!: AbortSignal;

@@ -1,3 +1,4 @@
+import { Unpacker, type ThreadProgram } from '#archives/unpacker.js';
 import { homePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import { subscribe } from '#queue/events.js';
@@ -19,6 +20,8 @@ export interface ContextOptions {
   readonly settings: CuckooSettings;
   readonly log: Log;
   readonly shutdown: AbortSignal;
+  /** What unpacks containers; default: the built one. */
+  readonly unpackThread?: ThreadProgram;
 }
 
 /** Opens the database and the queue; `cleanup` closes them. A Redis that is away is waited for in the background. */
@@ -34,9 +37,22 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
+  const unpacker = new Unpacker(home.unpacking, options.unpackThread);
+  await unpacker.sweep();
   const tasks = new Tasks(db);
   const watch = new TaskWatch(tasks, onError);
   const queues = cleanup.use(new Queues(redis, onError));
   cleanup.use(subscribe(redis, (event) => watch.tell(event), onError));
-  return new Context({ home, settings, db, tasks, machines: new Machines(db), queues, watch, log, shutdown });
+  return new Context({
+    home,
+    settings,
+    db,
+    tasks,
+    machines: new Machines(db),
+    queues,
+    watch,
+    unpacker,
+    log,
+    shutdown,
+  });
 }

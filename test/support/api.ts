@@ -9,6 +9,7 @@ import type { Context } from '../../apps/api/context.js';
 import { openContext } from '../../apps/api/open-context.js';
 import { createServer, TIME_LIMITS, type TimeLimits } from '../../apps/api/server.js';
 import { Cleanup } from '../../apps/cleanup.js';
+import { UNPACK_THREAD } from './threads.js';
 
 export interface TestApi extends AsyncDisposable {
   readonly app: NestFastifyApplication;
@@ -33,6 +34,7 @@ export async function startApi(conf = '', limits: Partial<TimeLimits> = {}): Pro
       settings: cuckooSettings('cuckoo.conf', conf).settings,
       log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
       shutdown: shutdown.signal,
+      unpackThread: UNPACK_THREAD,
     },
     cleanup,
   );
