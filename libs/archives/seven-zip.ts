@@ -13,6 +13,9 @@ const OUT = 'out';
 /** Lines of complaint kept. */
 const MAX_COMPLAINTS = 20;
 
+/** Formats that can encrypt the names of their members too. */
+const HIDES_NAMES: ReadonlySet<string> = new Set(['7z', 'Rar', 'Rar5']);
+
 /** Links are left out on purpose. */
 const ABOUT_LINKS =
   /^ERROR: (?:Dangerous link|Cannot (?:create|set) (?:hard|symbolic) link|Cannot set file attribute)/;
@@ -31,7 +34,7 @@ export interface Extracted {
   readonly files: readonly DiskFile[];
   /** What 7-Zip had to say against it, with names of the archive in it. */
   readonly complaints: readonly string[];
-  /** It is encrypted, and not with this password. */
+  /** It is encrypted, and not with this password; where even the names are, 7-Zip cannot tell that from damage. */
   readonly isLocked: boolean;
 }
 
@@ -45,6 +48,7 @@ export async function extract(
   budget: Budget,
 ): Promise<Extracted> {
   const complaints: string[] = [];
+  let brokeOff = false;
   const program = await start({
     print: () => {},
     printErr: (line) => {
@@ -63,12 +67,15 @@ export async function extract(
     ]);
   } catch {
     // A C++ exception, which this build cannot catch, or no more memory. What is written by then is there.
+    brokeOff = true;
     complaints.push('7-Zip broke off');
   }
   if (disk.failure !== null) throw disk.failure;
+  const files = disk.files(OUT);
+  const isClosed = brokeOff && files.length === 0 && HIDES_NAMES.has(kind);
   return {
-    files: disk.files(OUT),
+    files,
     complaints,
-    isLocked: complaints.some((line) => /^(?:ERROR: )?[^:]*Wrong password/.test(line)),
+    isLocked: isClosed || complaints.some((line) => /^(?:ERROR: )?[^:]*Wrong password/.test(line)),
   };
 }

@@ -209,7 +209,7 @@ class Unpacking {
 }
 
 const LOCKED =
-  'is encrypted, and no known password opens it: send it again with the form field "password", or to /tasks/create/file to have it analysed as it is';
+  'opens with no known password: send it again with the form field "password", or to /tasks/create/file to have it analysed as it is';
 
 function sha256Of(file: string): string {
   const hash = createHash('sha256');

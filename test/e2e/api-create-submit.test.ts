@@ -175,7 +175,9 @@ describe('REST API: create/submit', () => {
   test('an encrypted archive opens with the given password, or with one that everybody uses', async () => {
     const usual = await pack('u.7z', { 'u.sh': SCRIPT }, '-pinfected', '-mhe=on');
     const own = await pack('o.zip', { 'o.sh': SCRIPT }, '-pKr3m, O', '-mem=AES256');
-    expect((await submitAll([{ name: 'u.7z', content: usual }])).task_ids).toHaveLength(1);
+    const known = await submitAll([{ name: 'u.7z', content: usual }]);
+    expect(known.errors).toEqual([]);
+    expect(options((await views(known))[0])).toMatchObject({ filename: 'u.sh' });
     const locked = await submitAll([{ name: 'o.zip', content: own }]);
     expect(locked).toMatchObject({ task_ids: [], errors: [expect.stringContaining('"password"')] });
     const opened = await submitAll([{ name: 'o.zip', content: own }], { password: 'Kr3m, O' });
