@@ -28,19 +28,27 @@ export class MemberPaths {
 
   /** A path for the member that its archive calls `raw`. */
   add(raw: string): string {
-    const wanted = safePath(raw);
-    let path = wanted;
-    for (let n = 2; !this.#isFree(path); n += 1) path = numbered(wanted, n);
-    this.#files.add(path.toLowerCase());
-    for (const folder of foldersOf(path)) this.#folders.add(folder.toLowerCase());
-    return path;
+    const names: string[] = [];
+    const wanted = safePath(raw).split('/');
+    for (const name of wanted) {
+      // A folder cannot be where a file is.
+      if (names.length > 0) this.#folders.add(joined(names));
+      names.push(name);
+      for (let n = 2; this.#files.has(joined(names)); n += 1) names.splice(-1, 1, numbered(name, n));
+    }
+    const last = wanted.at(-1) ?? '';
+    for (let n = 2; this.#isTaken(joined(names)); n += 1) names.splice(-1, 1, numbered(last, n));
+    this.#files.add(joined(names));
+    return names.join('/');
   }
 
-  #isFree(path: string): boolean {
-    const lower = path.toLowerCase();
-    const blocked = foldersOf(lower).some((folder) => this.#files.has(folder));
-    return !blocked && !this.#files.has(lower) && !this.#folders.has(lower);
+  #isTaken(path: string): boolean {
+    return this.#files.has(path) || this.#folders.has(path);
   }
+}
+
+function joined(names: readonly string[]): string {
+  return names.join('/').toLowerCase();
 }
 
 /** The path alone, without a look at its neighbours. */
@@ -73,14 +81,8 @@ function cut(name: string, bytes: number): string {
   return (stem === '' ? '_' : stem) + extension;
 }
 
-/** `folder/a.exe` → `folder/a~2.exe`. */
-function numbered(path: string, n: number): string {
-  const [, stem = path, extension = ''] = /^(.*?[^/])(\.[A-Za-z0-9]{1,16})$/.exec(path) ?? [];
+/** `a.exe` → `a~2.exe`. */
+function numbered(name: string, n: number): string {
+  const [, stem = name, extension = ''] = /^(.+)(\.[A-Za-z0-9]{1,16})$/.exec(name) ?? [];
   return `${stem}~${n}${extension}`;
-}
-
-/** `a/b/c` → `a`, `a/b`. */
-function foldersOf(path: string): readonly string[] {
-  const names = path.split('/').slice(0, -1);
-  return names.map((_, index) => names.slice(0, index + 1).join('/'));
 }

@@ -1,26 +1,26 @@
 import { access } from 'node:fs/promises';
-import { Controller, Get, Param, UseGuards } from '@nestjs/common';
+import { Controller, Get, Param } from '@nestjs/common';
 import { reason } from '#domain/errors.js';
 import { formatOptions, parseOptions, type Submission, type Task } from '#domain/task.js';
 import { binaryPath } from '#storage/binaries.js';
 import { insertTask } from '#storage/insert-task.js';
 import { replaceTask } from '#storage/reschedule.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { parseCount, parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
 import { accept, enqueue } from './accept.js';
 
 const NO_SUCH_TASK = 'There is no analysis with the specified ID';
 
 /** What is done a second time with a task that is there. */
 @Controller('tasks')
-@UseGuards(SameSiteGuard)
 export class AgainController {
   constructor(private readonly by: Context) {}
 
   /** A new task in the old one's place, which becomes `recovered`. */
   @Get(['reschedule/:id', 'reschedule/:id/:priority'])
+  @Needs('submit')
   async reschedule(
     @Param('id') idText: string,
     @Param('priority') priorityText?: string,
@@ -41,6 +41,7 @@ export class AgainController {
 
   /** Makes the report again from what is stored. */
   @Get('rereport/:id')
+  @Needs('submit')
   async rereport(@Param('id') idText: string): Promise<{ readonly success: boolean }> {
     const task = await this.#task(idText, 'Task not found');
     if (task.status !== 'reported') return { success: false };
@@ -57,6 +58,7 @@ export class AgainController {
 
   /** A task that goes on with a machine where an earlier one left it: package `reboot`, on the same kind of machine. */
   @Get('reboot/:id')
+  @Needs('submit')
   async reboot(
     @Param('id') idText: string,
   ): Promise<{ readonly task_id: number; readonly reboot_id: number }> {

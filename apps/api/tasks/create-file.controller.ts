@@ -1,31 +1,31 @@
-import { Controller, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { insertSample, insertTask } from '#storage/insert-task.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
 import { problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
 import { whenGone } from '../when-gone.js';
 import { accept } from './accept.js';
 import { ALREADY_SUBMITTED, createdOne, type Created } from './created.js';
-import { markOf, readIdempotencyKey } from './idempotency-key.js';
+import { markOf, readKey } from './idempotency-key.js';
 import { boolean, readSubmission } from './submission.js';
 import { linkTarget, storeUpload, type Upload } from './upload.js';
 
 @Controller('tasks/create/file')
-@UseGuards(SameSiteGuard)
 export class CreateFileController {
   constructor(private readonly by: Context) {}
 
   @Post()
+  @Needs('submit')
   @HttpCode(200)
   async create(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Created> {
     const { home, settings } = this.by;
-    const key = readIdempotencyKey(request);
+    const key = readKey(request);
     await mustHaveSpace(home.storage, settings.cuckoo.freespace);
     const uploads: Upload[] = [];
     const gone = whenGone(reply);

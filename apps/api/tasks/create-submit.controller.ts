@@ -1,14 +1,15 @@
-import { Controller, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { doneBefore } from '#storage/idempotency.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
 import { problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
+import { unhurried } from '../unhurried.js';
 import { whenGone } from '../when-gone.js';
 import { accept, answerOf } from './accept.js';
-import { markOf, readIdempotencyKey } from './idempotency-key.js';
+import { markOf, readKey } from './idempotency-key.js';
 import { boolean, given, readSubmission, text, type Fields } from './submission.js';
 import { itemsOfFiles, itemsOfStrings } from './submit-items.js';
 import { storeItems, type Submitted } from './submit-store.js';
@@ -20,19 +21,19 @@ const MAX_TASKS = 500;
 const PASSWORD_CHARACTERS = 255;
 
 @Controller('tasks/create/submit')
-@UseGuards(SameSiteGuard)
 export class CreateSubmitController {
   constructor(private readonly by: Context) {}
 
   /** Several files, with containers unpacked, or several lines of text; files win. */
   @Post()
+  @Needs('submit')
   @HttpCode(200)
   async create(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Submitted> {
     const { home, settings, db } = this.by;
-    const key = readIdempotencyKey(request);
+    const key = readKey(request);
     await mustHaveSpace(home.storage, settings.cuckoo.freespace);
     const gone = whenGone(reply);
     const { fields, uploads } = await this.#read(request, gone);
@@ -48,7 +49,7 @@ export class CreateSubmitController {
 
     const { items, errors } =
       uploads.length > 0
-        ? await itemsOfFiles(uploads, password, this.by, gone)
+        ? await unhurried(reply, () => itemsOfFiles(uploads, password, this.by, gone))
         : itemsOfStrings(strings ?? '');
     mustBeFew(items.length);
     for (const item of items) {

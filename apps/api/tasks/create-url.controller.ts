@@ -1,27 +1,27 @@
-import { Controller, HttpCode, Post, Req, UseGuards } from '@nestjs/common';
+import { Controller, HttpCode, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { insertTask } from '#storage/insert-task.js';
+import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
 import { problem } from '../problem.js';
-import { SameSiteGuard } from '../same-site.guard.js';
 import { accept } from './accept.js';
 import { createdOne, type Created } from './created.js';
-import { markOf, readIdempotencyKey } from './idempotency-key.js';
+import { markOf, readKey } from './idempotency-key.js';
 import { readSubmission, type Fields } from './submission.js';
 import { URL_LIMIT } from './strings.js';
 
 @Controller('tasks/create/url')
-@UseGuards(SameSiteGuard)
 export class CreateUrlController {
   constructor(private readonly by: Context) {}
 
   @Post()
+  @Needs('submit')
   @HttpCode(200)
   async create(@Req() request: FastifyRequest): Promise<Created> {
     const { home, settings } = this.by;
-    const key = readIdempotencyKey(request);
+    const key = readKey(request);
     await mustHaveSpace(home.storage, settings.cuckoo.freespace);
     const fields = await readForm(request);
     const submission = readSubmission(fields, 'url', readUrl(fields));

@@ -29,7 +29,7 @@ function readLine(line: string): Line {
     };
   }
   const url = /^https?:\/\//i.test(line) ? line : `http://${line}`;
-  if (line.length > URL_LIMIT || !isUrl(url)) {
+  if (line.length > URL_LIMIT || /\p{Cc}/u.test(line) || !isUrl(url)) {
     return { kind: 'error', why: `'${shortened(line)}' was neither a valid hash or url` };
   }
   return { kind: 'url', url };
