@@ -30,20 +30,14 @@ export class MemberPaths {
   add(raw: string): string {
     const names: string[] = [];
     const wanted = safePath(raw).split('/');
-    for (const name of wanted) {
-      // A folder cannot be where a file is.
-      if (names.length > 0) this.#folders.add(joined(names));
+    for (const [depth, name] of wanted.entries()) {
+      const isFile = depth === wanted.length - 1;
+      const isTaken = (path: string) => this.#files.has(path) || (isFile && this.#folders.has(path));
       names.push(name);
-      for (let n = 2; this.#files.has(joined(names)); n += 1) names.splice(-1, 1, numbered(name, n));
+      for (let n = 2; isTaken(joined(names)); n += 1) names[depth] = numbered(name, n);
+      (isFile ? this.#files : this.#folders).add(joined(names));
     }
-    const last = wanted.at(-1) ?? '';
-    for (let n = 2; this.#isTaken(joined(names)); n += 1) names.splice(-1, 1, numbered(last, n));
-    this.#files.add(joined(names));
     return names.join('/');
-  }
-
-  #isTaken(path: string): boolean {
-    return this.#files.has(path) || this.#folders.has(path);
   }
 }
 
