@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { rawZip } from '../../test/support/archives.js';
 import { containerKind, isDocument } from './container.js';
 
 const at = (offset: number, text: string) =>
@@ -35,6 +36,9 @@ test('a zip with the marks of a document or a program is one', () => {
   expect(isDocument(['[Content_Types].xml', 'word/document.xml'])).toBe(true);
   expect(isDocument(['META-INF/MANIFEST.MF', 'A.class'])).toBe(true);
   expect(isDocument(['docs/[Content_Types].xml'])).toBe(false);
+  const zip = (name: string) => rawZip([{ name, content: 'x' }, { name: 'b', content: 'y' }]); // prettier-ignore
+  expect(containerKind(zip('[Content_Types].xml'), 'a.zip')).toBeNull();
+  expect(containerKind(zip('a'), 'a.docx')).toBe('zip');
 });
 
 test('no bytes make it fail', () => {

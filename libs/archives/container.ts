@@ -48,7 +48,7 @@ const DESCRIPTORS = [16, 17, 18, 19].map((sector) => sector * 2048 + 1);
 export function containerKind(head: Buffer, name: string): ContainerKind | null {
   const text = head.toString('latin1');
   const found = SIGNATURES.find(({ at, bytes }) => text.startsWith(bytes, at));
-  if (found) return found.kind;
+  if (found) return found.kind === 'zip' && isDocument(namesInZip(head)) ? null : found.kind;
   const volumes = DESCRIPTORS.map((at) => text.slice(at, at + 5));
   // A disc with both file systems shows its real content in UDF.
   if (volumes.some((id) => id === 'NSR02' || id === 'NSR03' || id === 'BEA01')) return 'Udf';
@@ -66,17 +66,25 @@ function isMail(text: string, name: string): boolean {
   return /^from:/im.test(text) && /^content-type:\s*multipart\//im.test(text);
 }
 
+/** Of the members that begin within `head`: documents have the one that marks them at the front. */
+function namesInZip(head: Buffer): readonly string[] {
+  const names: string[] = [];
+  for (let at = 0; at !== -1; at = head.indexOf('PK\x03\x04', at + 4, 'latin1')) {
+    if (at + 30 > head.length) break;
+    names.push(head.toString('latin1', at + 30, at + 30 + head.readUInt16LE(at + 26)));
+  }
+  return names;
+}
+
 /**
- * Members that make a zip a document or a program of its own: OOXML, jar, apk, ODF and EPUB, Mozilla and Chrome
- * extensions, Windows apps. These are files: a guest opens or runs them whole.
+ * Members that make a zip a document or a program of its own: OOXML, jar, apk, ODF and EPUB, Windows apps. These are
+ * files: a guest opens or runs them whole.
  */
 const DOCUMENT_MARKS: ReadonlySet<string> = new Set([
   '[content_types].xml',
   'meta-inf/manifest.mf',
   'androidmanifest.xml',
   'mimetype',
-  'install.rdf',
-  'manifest.json',
   'appxmanifest.xml',
 ]);
 

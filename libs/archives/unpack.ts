@@ -113,16 +113,17 @@ class Unpacking {
   }
 
   /** A member; when it is a container, what is in it instead. One level: what is deeper stays packed. */
-  async #take({ raw, file, size }: DiskFile): Promise<void> {
+  async #take(member: DiskFile): Promise<void> {
+    const { raw, file } = member;
     const kind = kindOfFile(file, raw);
     const opened = kind === null ? null : await this.#open(kind, file, raw);
     if (opened?.kind === 'locked') {
       this.#notes.push(`${quoted(`${this.job.name}: ${raw}`)} ${LOCKED}`);
     } else if (opened?.kind === 'files' && opened.files.length > 0) {
       for (const inner of opened.files) this.#add({ ...inner, raw: `${raw}/${inner.raw}` });
-      rmSync(file);
+      this.#drop([member]);
     } else {
-      this.#add({ raw, file, size });
+      this.#add(member);
     }
   }
 

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { deadline } from '#domain/deadline.js';
+import { SandboxError } from '#domain/errors.js';
 import { quoted } from '#domain/quoted.js';
 import { kindOfFile } from './kind-of-file.js';
 import type { UnpackJob, Unpacked } from './unpack.js';
@@ -53,7 +54,7 @@ export class Unpacker {
    * Unpacks one file and lets `use` have the result, whose own files are gone afterwards. What is no container needs no
    * thread.
    *
-   * @throws the disk's error, the signal's reason
+   * @throws NO_DISK_SPACE, another error of the disk, the signal's reason
    */
   async unpack<T>(
     request: UnpackRequest,
@@ -98,7 +99,7 @@ export class Unpacker {
       signal.throwIfAborted();
       if (limit.signal.aborted) return refused(job, `took longer than ${this.timeoutMs / 1000} s to unpack`);
       if (isOutOfMemory(error)) return refused(job, 'needs more memory to unpack than it may have');
-      throw error;
+      throw isNoRoom(error) ? noRoom(job, error) : error;
     } finally {
       await thread.terminate();
     }
@@ -107,6 +108,16 @@ export class Unpacker {
 
 function refused({ name }: UnpackJob, why: string): Unpacked {
   return { kind: 'refused', why: `${quoted(name)} ${why}` };
+}
+
+function noRoom({ name }: UnpackJob, cause: unknown): SandboxError {
+  return new SandboxError('NO_DISK_SPACE', `The disk is full; ${quoted(name)} could not be unpacked`, {
+    cause,
+  });
+}
+
+function isNoRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(String((error as { code?: unknown }).code));
 }
 
 function isOutOfMemory(error: unknown): boolean {

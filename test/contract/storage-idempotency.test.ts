@@ -55,9 +55,7 @@ onEachDatabase((fresh, kind) => {
 
   test('of several that replace a task one wins', async () => {
     const task = await tasks.create(aSubmission(), null);
-    const made = await Promise.all(
-      Array.from({ length: 5 }, () => replaceTask(db, task, aSubmission())),
-    );
+    const made = await Promise.all(Array.from({ length: 5 }, () => replaceTask(db, task, aSubmission())));
     expect(made.filter((id) => id !== null)).toHaveLength(1);
     expect(await tasks.status(task.id)).toBe('recovered');
     expect((await tasks.counts()).total).toBe(2);

@@ -51,7 +51,7 @@ export class CreateSubmitController {
       uploads.length > 0
         ? await unhurried(reply, () => itemsOfFiles(uploads, password, this.by, gone))
         : itemsOfStrings(strings ?? '');
-    mustBeFew(items.length);
+    mustBeFew(Math.max(items.length, errors.length));
     for (const item of items) {
       if (item.category !== 'url')
         await linkTarget(home.targets, item.category === 'file' ? item.sent : item.archive);
