@@ -6,6 +6,7 @@ import ts from 'typescript-eslint';
 const MAY_IMPORT = {
   'libs/domain': [],
   'libs/formats': ['domain'],
+  'libs/archives': ['domain'],
   'libs/config': ['domain'],
   'libs/storage': ['domain'],
   'libs/queue': ['domain'],

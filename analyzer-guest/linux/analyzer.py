@@ -105,7 +105,8 @@ TRACERS = ("strace", "kprobe", "both", "none")
 def effective(config):
     """The options that mean something here, or meant something to the host."""
     names = {"free", "tracer", "user", "analpath", "apk_entry", "route"}
-    return names if config.get("category") == "url" else names | {"arguments"}
+    more = {"url": set(), "archive": {"arguments", "filename"}}
+    return names | more.get(config.get("category"), {"arguments"})
 
 
 def choose_tracer(options):
@@ -311,6 +312,27 @@ def fetch(url):
 
 # curl's exit codes for what it did not even try: no such protocol, no URL.
 NOT_TRIED = (1, 3)
+
+
+def unpack_member(archive, options):
+    """Category archive: unpacks the whole zip beside itself, for its files may need each other, and returns the path of
+    the one that the option `filename` names. The host made the zip; still no name in it is followed elsewhere."""
+    import zipfile
+    member = options.get("filename", "")
+    folder = os.path.splitext(archive or "")[0]
+    try:
+        with zipfile.ZipFile(archive or "") as content:
+            if member not in content.namelist():
+                raise AnalysisError("the archive has no file that is called like the option filename: %s" % member)
+            content.extractall(folder)
+        os.unlink(archive)
+        path = os.path.realpath(os.path.join(folder, member))
+        if not path.startswith(folder + os.sep):
+            raise AnalysisError("the file is outside its archive: %s" % member)
+        os.chmod(path, 0o755)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise AnalysisError("the archive cannot be unpacked: %s" % error)
+    return path
 
 
 # ---------------------------------------------------------------------------------------------- files of the sample
@@ -536,6 +558,7 @@ class Analysis:
         self.poll = select.poll()
         # ctime has the kernel's tick as its grain, which may lie just before `started`.
         self.keeper = Keeper(self.log, self.started - 0.05, sample)
+        self.folder = "/tmp"  # where the sample is started
         self.pid = None
         self.exit = None
         self.fifo = self.pipe = -1
@@ -556,6 +579,10 @@ class Analysis:
         self.use_strace = tracer in ("strace", "both")
         self.use_kernel = tracer in ("kprobe", "both")
         account = find_user(self.options.get("user", "root"))
+        if self.config.get("category") == "archive":
+            self.sample = self.keeper.sample = unpack_member(self.sample, self.options)
+            self.folder = os.path.dirname(self.sample)
+            self.keeper.since = time.time()  # what was unpacked is not of the sample's making
         package, argv = command_for(self.config, self.options, self.sample)
         known = []
         if package != "url":
@@ -640,8 +667,8 @@ class Analysis:
         home = account.pw_dir
         env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": home,
                "USER": account.pw_name, "LOGNAME": account.pw_name, "SHELL": account.pw_shell, "TERM": "linux",
-               "PWD": "/tmp"}
-        os.chdir("/tmp")
+               "PWD": self.folder}
+        os.chdir(self.folder)
         if self.use_kernel:
             # cron too: what the sample writes into a crontab, cron runs.
             put(TRACING + "set_event_pid", "%d %s" % (os.getpid(), read("/run/crond.pid")))

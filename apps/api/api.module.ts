@@ -5,14 +5,17 @@ import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { StatusController } from './status.controller.js';
+import { AgainController } from './tasks/again.controller.js';
 import { CancelController } from './tasks/cancel.controller.js';
+import { CreateFileController } from './tasks/create-file.controller.js';
+import { CreateSubmitController } from './tasks/create-submit.controller.js';
+import { CreateUrlController } from './tasks/create-url.controller.js';
 import { EventsController } from './tasks/events.controller.js';
 import { EvidenceController } from './tasks/evidence.controller.js';
 import { ExplainController } from './tasks/explain.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
-import { SubmitController } from './tasks/submit.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 import { WebhooksController } from './webhooks/webhooks.controller.js';
 
@@ -22,7 +25,10 @@ export class ApiModule {
     return {
       module: ApiModule,
       controllers: [
-        SubmitController,
+        CreateFileController,
+        CreateUrlController,
+        CreateSubmitController,
+        AgainController,
         TasksController,
         ListController,
         EventsController,

@@ -1,3 +1,4 @@
+import type { Unpacker } from '#archives/unpacker.js';
 import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import type { EventLog } from '#queue/events.js';
@@ -24,6 +25,7 @@ export class Context {
   readonly webhooks!: Webhooks;
   readonly deliveries!: Deliveries;
   readonly deliverer!: Deliverer;
+  readonly unpacker!: Unpacker;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */
   readonly shutdown!: AbortSignal;

@@ -15,6 +15,12 @@ export function baseName(sent: string | undefined): string | null {
   return cut(name);
 }
 
+/** What a container is called once it is a plain zip: `pdf0.tgz` → `pdf0.zip`. `name` is a base name. */
+export function archiveName(name: string): string {
+  const stem = name.replace(/(?:\.tar)?\.[A-Za-z0-9]{1,16}$/, '');
+  return cut(`${stem === '' ? name : stem}.zip`);
+}
+
 /** aiohttp and browsers percent-encode what they cannot write; text that only looks like it stays. */
 function unquote(sent: string): string {
   try {

@@ -10,17 +10,22 @@ const PARTS_LIMIT = 1000;
 /** Fields that are files however the client names the file, or does not. */
 const FILE_FIELDS = new Set(['file', 'files']);
 
-export type OnFile = (part: MultipartFile) => Promise<void>;
+export interface FilesWanted {
+  /** Parts of other names are passed over. */
+  readonly names: readonly string[];
+  /** Is given each file as it streams by, and must read it. */
+  readonly take: (part: MultipartFile) => Promise<void>;
+}
 
 /**
- * The form's fields, the first of a name; each file is given to `onFile` as it streams by, and must be read by it.
+ * The form's fields, the first of a name; files as `files` wants them.
  * A part with an empty file name is a field (clients send URLs so), but for `file` and `files`.
  *
  * @throws 400, 413, 415
  */
 export async function readForm(
   request: FastifyRequest,
-  onFile?: OnFile,
+  files?: FilesWanted,
 ): Promise<ReadonlyMap<string, string>> {
   if (request.body instanceof URLSearchParams) return firstOfEach(request.body);
   if (!request.isMultipart()) {
@@ -28,9 +33,9 @@ export async function readForm(
   }
   const fields: [string, string][] = [];
   try {
-    for await (const part of request.parts(options(onFile !== undefined))) {
+    for await (const part of request.parts(options(files !== undefined))) {
       if (part.type === 'file') {
-        if (onFile && part.fieldname === 'file') await onFile(part);
+        if (files?.names.includes(part.fieldname)) await files.take(part);
         else part.file.resume();
       } else {
         if (part.valueTruncated)

@@ -1,3 +1,4 @@
+import { Unpacker, type ThreadProgram } from '#archives/unpacker.js';
 import { homePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import { TERMINAL } from '#domain/task.js';
@@ -23,6 +24,8 @@ export interface ContextOptions {
   readonly settings: CuckooSettings;
   readonly log: Log;
   readonly shutdown: AbortSignal;
+  /** What unpacks containers; default: the built one. */
+  readonly unpackThread?: ThreadProgram;
 }
 
 /** Opens the database and the queue; `cleanup` closes them. A Redis that is away is waited for in the background. */
@@ -38,6 +41,8 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
+  const unpacker = new Unpacker(home.unpacking, options.unpackThread);
+  await unpacker.sweep();
   const events = new EventLog(redis, onError);
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
@@ -65,6 +70,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     webhooks,
     deliveries,
     deliverer,
+    unpacker,
     log,
     shutdown,
   });

@@ -14,6 +14,8 @@ export interface HomePaths {
   readonly targets: string;
   /** Downloads while they are made: files without a name, so it looks empty. */
   readonly scratch: string;
+  /** Containers while they are unpacked, on the disk that holds the samples. */
+  readonly unpacking: string;
   /** SQLite file, used when `[database] connection` is empty. */
   readonly database: string;
   /** Sockets, pid files. Mode 0700. */
@@ -40,6 +42,7 @@ export function homePaths(home: string): HomePaths {
     binaries: at('storage', 'binaries'),
     targets: at('storage', 'targets'),
     scratch: at('storage', 'scratch'),
+    unpacking: at('storage', 'unpacking'),
     database: at('malkoha.db'),
     run: at('run'),
     guests: at('guests'),

@@ -71,6 +71,17 @@ export interface FileReport {
 
 export type ReportTarget =
   | { readonly category: 'file'; readonly file: FileReport }
+  | {
+      readonly category: 'archive';
+      /** Path in the archive of the file that was run. */
+      readonly filename: string;
+      /** For people: `<file> @ <archive>`. */
+      readonly human: string;
+      /** The plain zip. */
+      readonly archive: FileReport;
+      /** The file that was run. */
+      readonly file: FileReport;
+    }
   | { readonly category: 'url'; readonly url: string };
 
 export interface Behavior {

@@ -40,7 +40,8 @@ export const TERMINAL: readonly TaskStatus[] = [
   'failed_reporting',
 ];
 
-export type TaskCategory = 'file' | 'url';
+/** `archive`: the sample is a plain zip, and the option `filename` names the member to run. */
+export type TaskCategory = 'file' | 'url' | 'archive';
 
 /** Content-addressed: one per distinct content, kept in storage/binaries/<sha256>. */
 export interface Sample {
@@ -61,7 +62,7 @@ export interface Sample {
 /** What the submitter asked for. Stored once, never edited. */
 export interface Submission {
   readonly category: TaskCategory;
-  /** The URL, or the submitted file's base name as the client wrote it (sanitised). */
+  /** The URL, or the submitted file's base name as the client wrote it (sanitised); of an archive, with `.zip` at its end. */
   readonly target: string;
   readonly package: string | null;
   /** Seconds the sample may run; 0 = the configured default. */

@@ -47,6 +47,13 @@ port = 2042`,
   expect(parsedByPython(conf)).toMatchObject({ pe_exports: '', file_name: 'a b.exe', timeout: '120' });
 });
 
+test('an archive says which of its members is meant, and nothing of a file', () => {
+  const task = aTask({ category: 'archive', target: 'a.zip', options: 'filename=in/a.exe' });
+  const conf = parsedByPython(analysisConf({ ...input, task, fileName: 'a.zip' }));
+  expect(conf).toMatchObject({ category: 'archive', file_name: 'a.zip', options: 'filename=in/a.exe' });
+  expect(conf).not.toHaveProperty('file_type');
+});
+
 test('a URL has no file', () => {
   const task = aTask({
     category: 'url',

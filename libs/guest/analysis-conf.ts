@@ -57,13 +57,16 @@ export interface ConfInput {
 export function analysisConf(input: ConfInput): string {
   const { task, fileName, resultServer, uploadMaxSize } = input;
   const options = new Map(parseOptions(task.options));
+  const isFile = task.category === 'file' && fileName !== null;
   // Cuckoo's Android analyzer takes the option for granted; ":" is what any other file gets.
-  if (fileName !== null && !options.has('apk_entry')) options.set('apk_entry', ':');
+  if (isFile && !options.has('apk_entry')) options.set('apk_entry', ':');
   return formatConf({
     category: task.category,
     target: fileName ?? task.target,
     package: task.package ?? '',
-    ...(fileName !== null && { file_name: fileName, file_type: fileType(task), pe_exports: '' }),
+    ...(fileName !== null && { file_name: fileName }),
+    // Of an archive the member that the option `filename` names is run, which nobody has looked into.
+    ...(isFile && { file_type: fileType(task), pe_exports: '' }),
     clock: input.clock,
     id: task.id,
     terminate_processes: false,

@@ -6,15 +6,30 @@ import { chunksOf } from './reading.js';
 /** Bytes of a file searched for URLs. */
 const URL_BYTES = 16 * 1024 * 1024;
 
-/** Reads `file` once for everything the report says about a file. `path` and `name` are how the report calls it. */
+/** How the report calls a file. */
+export interface Called {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** Reads `file` once for everything the report says about a file. */
 export async function reportFile(
-  { file, path, name }: { readonly file: string; readonly path: string; readonly name: string },
+  { file, ...called }: Called & { readonly file: string },
+  signal: AbortSignal,
+): Promise<FileReport> {
+  return reportChunks(chunksOf(file, signal), called, signal);
+}
+
+/** The same of bytes that are no file of their own. */
+export async function reportChunks(
+  chunks: AsyncIterable<Buffer>,
+  { path, name }: Called,
   signal: AbortSignal,
 ): Promise<FileReport> {
   const facts = new FileFactsBuilder();
   const urls = new UrlFinder();
   let searched = 0;
-  for await (const chunk of chunksOf(file, signal)) {
+  for await (const chunk of chunks) {
     signal.throwIfAborted();
     facts.update(chunk);
     if (searched < URL_BYTES) urls.push(chunk.subarray(0, URL_BYTES - searched));

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writePlainZip } from '#archives/plain-zip.js';
 import type { FakenetRecord, TaskFile, UploadEntry } from '#domain/artifacts.js';
 import type { Evidence } from '#domain/report.js';
 import { examineFolder } from './run.js';
@@ -53,6 +55,8 @@ beforeEach(async () => {
 });
 
 afterEach(() => rm(dir, { recursive: true }));
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 async function examine(failures: string[] = []): Promise<Evidence> {
   return examineFolder(
@@ -234,6 +238,34 @@ describe('a whole analysis', () => {
       '# A harmless dropper: fetches a script, runs it, hides a file, removes itself.',
     );
   });
+});
+
+test('of an archive the file that was run is the target, and what its strings are of', async () => {
+  const content = 'MZ some text of the member\n';
+  const zip = join(dir, 'in.zip');
+  await writeFile(join(dir, 'member'), content);
+  await writePlainZip(zip, [{ path: 'in/a.exe', file: join(dir, 'member') }]);
+  await copyFile(zip, join(dir, 'binary'));
+  const task = {
+    ...taskFile.task,
+    category: 'archive' as const,
+    target: 'mail.zip',
+    options: 'filename=in/a.exe',
+  };
+  await writeFile(join(dir, 'task.json'), JSON.stringify({ ...taskFile, task }));
+  const report = await examine();
+  expect(report.target).toMatchObject({
+    category: 'archive',
+    filename: 'in/a.exe',
+    human: 'in/a.exe @ mail.zip',
+    archive: { name: 'mail.zip', sha256: sha256(await readFile(zip)) },
+    file: { name: 'a.exe', size: content.length, sha256: sha256(Buffer.from(content)) },
+  });
+  expect(report.strings).toEqual(['MZ some text of the member']);
+  await writeFile(join(dir, 'binary'), 'no zip');
+  expect((await examine()).malkoha.notes).toContainEqual(
+    expect.stringContaining('cannot be read from its archive'),
+  );
 });
 
 describe('less than a whole analysis', () => {

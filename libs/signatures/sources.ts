@@ -116,12 +116,12 @@ export const SOURCES = {
   target_name: {
     text: 'name of the submitted file',
     category: 'file',
-    read: ({ target }) => items(target.category === 'file' ? [target.file.name] : []),
+    read: ({ target }) => items(target.category === 'url' ? [] : [target.file.name]),
   },
   target_type: {
     text: 'what libmagic calls the submitted file',
     category: 'file type',
-    read: ({ target }) => items(target.category === 'file' ? [target.file.type] : []),
+    read: ({ target }) => items(target.category === 'url' ? [] : [target.file.type]),
   },
   target_url: {
     text: 'the submitted URL',

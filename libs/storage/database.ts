@@ -8,12 +8,16 @@ import { reason, SandboxError } from '#domain/errors.js';
 import { DeliveryRow } from './entities/delivery.entity.js';
 import { ErrorRow } from './entities/error.entity.js';
 import { GuestRow } from './entities/guest.entity.js';
+import { IdempotencyRow } from './entities/idempotency.entity.js';
 import { MachineRow } from './entities/machine.entity.js';
 import { SampleRow } from './entities/sample.entity.js';
+import { SubmitRow } from './entities/submit.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
 import { WebhookRow } from './entities/webhook.entity.js';
 import { Tables1700000000001 } from './migrations/0001-tables.js';
+import { Submits1700000000002 } from './migrations/0002-submits.js';
+import { Idempotency1700000000003 } from './migrations/0003-idempotency.js';
 import { Webhooks1700000000004 } from './migrations/0004-webhooks.js';
 import { TaskCounts1700000000005 } from './migrations/0005-task-counts.js';
 
@@ -24,8 +28,17 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 /** Any number, the same for every process of ours: the advisory lock that PostgreSQL migrations hold. */
 const MIGRATION_LOCK = 0x6d616c6b;
 
-const ENTITIES = [TaskRow, SampleRow, TagRow, GuestRow, ErrorRow, MachineRow, WebhookRow, DeliveryRow];
-const MIGRATIONS = [Tables1700000000001, Webhooks1700000000004, TaskCounts1700000000005];
+const ENTITIES = [
+  ...[TaskRow, SampleRow, TagRow, GuestRow, ErrorRow, MachineRow],
+  ...[SubmitRow, IdempotencyRow, WebhookRow, DeliveryRow],
+];
+const MIGRATIONS = [
+  Tables1700000000001,
+  Submits1700000000002,
+  Idempotency1700000000003,
+  Webhooks1700000000004,
+  TaskCounts1700000000005,
+];
 
 /** The part of better-sqlite3 used here; it ships no types. */
 interface Sqlite {

@@ -11,7 +11,7 @@ export interface StoredTask extends TaskDetails {
 const TASK = [
   ...['id', 'target', 'category', 'timeout', 'priority', 'custom', 'owner', 'machine', 'package', 'options'],
   ...['platform', 'memory', 'enforce_timeout', 'clock', 'added_on', 'started_on', 'completed_on', 'status'],
-  ...['sample_id', 'route', 'worker', 'heartbeat_on', 'attempt', 'epoch'],
+  ...['sample_id', 'submit_id', 'route', 'worker', 'heartbeat_on', 'attempt', 'epoch'],
 ];
 const SAMPLE = ['file_size', 'file_type', 'md5', 'crc32', 'sha1', 'sha256', 'sha512', 'ssdeep'];
 const GUEST = ['id', 'status', 'name', 'label', 'manager', 'started_on', 'shutdown_on'];
@@ -37,6 +37,7 @@ interface Row {
   readonly completed_on: string | null;
   readonly status: TaskStatus;
   readonly sample_id: number | null;
+  readonly submit_id: number | null;
   readonly route: string | null;
   readonly worker: string | null;
   readonly heartbeat_on: string | null;
@@ -107,6 +108,7 @@ function stored(row: Row): StoredTask {
     task: task(row),
     guest: guest(row),
     errors: JSON.parse(row.errors) as string[],
+    submitId: row.submit_id,
     lease: lease(row),
   };
 }

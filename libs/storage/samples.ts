@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { Sample } from '#domain/task.js';
 import { SampleRow } from './entities/sample.entity.js';
 import { TaskRow } from './entities/task.entity.js';
@@ -24,18 +24,4 @@ export async function tasksOfSample(db: DataSource, sampleId: number): Promise<n
     order: { id: 'ASC' },
   });
   return rows.map((row) => row.id);
-}
-
-/** The row of this content, made unless it is known. */
-export async function sampleIdOf(db: EntityManager, sample: Omit<Sample, 'id'>): Promise<number> {
-  await db
-    .createQueryBuilder()
-    .insert()
-    .into(SampleRow)
-    .values(sample)
-    .orIgnore()
-    .updateEntity(false)
-    .execute();
-  const row = await db.findOneByOrFail(SampleRow, { sha256: sample.sha256 });
-  return row.id;
 }

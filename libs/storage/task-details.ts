@@ -19,6 +19,8 @@ export interface TaskDetails {
   readonly guest: Guest | null;
   /** Messages, oldest first. */
   readonly errors: readonly string[];
+  /** The request it came with, when that may make several tasks. */
+  readonly submitId: number | null;
 }
 
 /** Won by one worker: whoever ends this run must name its epoch. */

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import { In, type DataSource, type EntityManager } from 'typeorm';
+import { In, type DataSource } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity.js';
 import { SandboxError } from '#domain/errors.js';
 import {
@@ -13,10 +13,9 @@ import {
 import { utcText } from './columns.js';
 import { ErrorRow } from './entities/error.entity.js';
 import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
-import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
+import { insertSample, insertTask } from './insert-task.js';
 import { readTasks, type StoredTask } from './read-tasks.js';
-import { sampleIdOf } from './samples.js';
 import type {
   Claim,
   Guest,
@@ -63,28 +62,16 @@ export class Tasks {
   /** Stores the task, pending, and its sample unless the content is known. */
   async create(submission: Submission, sample: Omit<Sample, 'id'> | null): Promise<Task> {
     const id = await transaction(this.db, async (db) => {
-      const { tags, ...columns } = submission;
-      const sampleId = sample && (await sampleIdOf(db, sample));
-      const inserted = await db.insert(TaskRow, {
-        ...columns,
-        sampleId,
-        status: 'pending',
-        addedOn: new Date(),
-      });
-      const taskId = (inserted.identifiers[0] as { id: number }).id;
-      const tagIds = await tagIdsOf(db, [...new Set(tags)]);
-      if (tagIds.length > 0) {
-        await db
-          .createQueryBuilder()
-          .insert()
-          .into('tasks_tags')
-          .values(tagIds.map((tag_id) => ({ task_id: taskId, tag_id })))
-          .execute();
-      }
-      return taskId;
+      const sampleId = sample && (await insertSample(db, sample)).id;
+      return insertTask(db, submission, { sampleId });
     });
     this.onChange(id, 'pending');
     return this.get(id);
+  }
+
+  /** For who changed a task in a transaction of their own: says so, once that is committed. */
+  announce(id: number, status: TaskStatus): void {
+    this.onChange(id, status);
   }
 
   /** @throws TASK_NOT_FOUND */
@@ -345,18 +332,4 @@ function partsAfter(place: ListPlace | null): readonly Part[] {
     { condition: 'task.completed_on IS NULL AND task.id > :id', values: { id } },
     { condition: 'task.completed_on IS NOT NULL', values: {} },
   ];
-}
-
-async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<number[]> {
-  if (names.length === 0) return [];
-  await db
-    .createQueryBuilder()
-    .insert()
-    .into(TagRow)
-    .values(names.map((name) => ({ name })))
-    .orIgnore()
-    .updateEntity(false)
-    .execute();
-  const rows = await db.findBy(TagRow, { name: In([...names]) });
-  return rows.map((row) => row.id);
 }

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
-
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { rawZip } from '../support/archives.js';
 
 /** Runs Python with the analyzer's names at hand; what it prints as JSON. */
 function analyzer(code: string): unknown {
@@ -134,4 +137,31 @@ test('the keeper sees opens and names about to go, wherever the stream is cut', 
   expect(analyzer(code(1 << 20))).toEqual(expected);
   // Cut anywhere: nothing is missed. (A descriptor cut in two may be looked at by its first digits: harmless.)
   expect(analyzer(code(7))).toEqual(expect.arrayContaining(expected));
+});
+
+test('of an archive the named member is made ready beside its neighbours, and nothing leads outside', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'archive-'));
+  const zip = join(dir, 'a.b.zip');
+  const unpack = (member: string) =>
+    analyzer(`unpack_member(${JSON.stringify(zip)}, {"filename": ${JSON.stringify(member)}})`);
+  try {
+    const members = {
+      'bin/run.sh': 'echo',
+      'bin/lib.sh': ':',
+      '../out.sh': 'evil',
+      'a.b.zip': 'its own name',
+    };
+    await writeFile(zip, rawZip(Object.entries(members).map(([name, content]) => ({ name, content }))));
+    expect(() => unpack('no.sh')).toThrow('no file that is called like');
+    expect(unpack('bin/run.sh')).toBe(join(dir, 'a.b', 'bin/run.sh'));
+    expect((await stat(join(dir, 'a.b/bin/run.sh'))).mode & 0o777).toBe(0o755);
+    expect(await readFile(join(dir, 'a.b/bin/lib.sh'), 'utf8')).toBe(':');
+    expect(await readdir(dir)).toEqual(['a.b']);
+    await writeFile(zip, rawZip([{ name: '../out.sh', content: 'evil' }]));
+    expect(() => unpack('../out.sh')).toThrow();
+    await writeFile(zip, 'no zip');
+    expect(() => unpack('x')).toThrow('cannot be unpacked');
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 });

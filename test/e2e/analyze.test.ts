@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import type { ProcessNode, Report } from '#domain/report.js';
+import { pack, rawZip } from '../support/archives.js';
 import { openChromium } from '../support/chromium.js';
 import { makeHome, malkoha, SAMPLES, start, type Home, type Running } from '../support/malkoha.js';
 
@@ -19,6 +21,11 @@ const result = z.object({
   url: z.string(),
   signatures: z.array(z.object({ name: z.string() })),
   phases: z.record(z.string(), z.number()),
+});
+
+const submitted = z.object({ task_ids: z.array(z.int()), errors: z.array(z.string()) });
+const viewed = z.object({
+  task: z.looseObject({ id: z.int(), status: z.string(), options: z.string() }),
 });
 
 describe('the sample dropper, from one command', () => {
@@ -192,6 +199,35 @@ describe('a daemon that is up', () => {
     expect(overlapping.length).toBeGreaterThanOrEqual(8);
   });
 
+  test('a member of an encrypted archive runs beside its neighbours, with the package chosen for it', async () => {
+    const script = `#!/bin/sh\n. ./lib/words.sh\necho "$WORD" > /tmp/said\n`;
+    const zip = rawZip([
+      { name: 'work/run.sh', content: script },
+      { name: 'work/lib/words.sh', content: 'WORD=neighbour\n' },
+    ]);
+    const packed = await pack('order.7z', { 'order.zip': zip }, '-pinfected', '-mhe=on');
+    const body = new FormData();
+    body.append('file', new Blob([packed]), 'order.7z');
+    const made = await fetch(`${home.url}/tasks/create/submit`, { method: 'POST', body });
+    const { task_ids, errors } = submitted.parse(await made.json());
+    expect(errors).toEqual([]);
+    expect(task_ids).toHaveLength(2);
+    const runs = await Promise.all(task_ids.map((id) => endOf(home, id)));
+    const { task } = runs.find(({ task: { options } }) => options.includes('run.sh')) ?? runs[0] ?? {};
+    expect(task).toMatchObject({ status: 'reported', category: 'archive', errors: [] });
+    const answer = await fetch(`${home.url}/tasks/report/${task?.id ?? 0}`);
+    const report = (await answer.json()) as Report;
+    expect(report.target).toMatchObject({
+      category: 'archive',
+      filename: 'order.zip/work/run.sh',
+      file: { name: 'run.sh', size: script.length },
+      archive: { name: 'order.zip' },
+    });
+    const said = report.dropped?.find(({ filepath }) => filepath === '/tmp/said');
+    expect(said?.sha256).toBe(createHash('sha256').update('neighbour\n').digest('hex'));
+    expect(report.dropped).toHaveLength(1);
+  });
+
   test('route drop: silence, and the capture is there', async () => {
     const { stdout, code } = await malkoha(
       home,
@@ -210,6 +246,14 @@ describe('a daemon that is up', () => {
     expect(report.info.route).toBe('drop');
   });
 });
+
+/** Waits for the task's end. */
+async function endOf(home: Home, id: number): Promise<z.infer<typeof viewed>> {
+  for (;;) {
+    const view = viewed.parse(await (await fetch(`${home.url}/tasks/view/${id}?wait=60`)).json());
+    if (!['pending', 'running', 'completed'].includes(view.task.status)) return view;
+  }
+}
 
 function commandLines(nodes: readonly ProcessNode[]): readonly string[] {
   return nodes.flatMap((node) => [node.command_line, ...commandLines(node.children)]);

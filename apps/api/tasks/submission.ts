@@ -44,13 +44,14 @@ export function boolean(fields: Fields, name: string): boolean {
   return parsed;
 }
 
-function given(fields: Fields, name: string): string | null {
+/** What a field says, null when nothing. */
+export function given(fields: Fields, name: string): string | null {
   const value = fields.get(name)?.trim();
   return value === undefined || value === '' || value === 'None' ? null : value;
 }
 
 /** Free text: anything but NUL, which PostgreSQL cannot store. */
-function text(fields: Fields, name: string, limit: number): string | null {
+export function text(fields: Fields, name: string, limit: number): string | null {
   const value = given(fields, name);
   if (value === null) return null;
   if (value.length > limit) throw problem(400, `"${name}" is longer than ${limit} characters`);

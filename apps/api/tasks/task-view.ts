@@ -4,7 +4,7 @@ import type { Guest, TaskDetails } from '#storage/task-details.js';
 import { plainDate, plainDateOrNull } from '../dates.js';
 
 /** A task as GET /tasks/view and /tasks/list show it: keys, nulls and date format are a contract. */
-export function taskView({ task, guest, errors }: TaskDetails, targets: string) {
+export function taskView({ task, guest, errors, submitId }: TaskDetails, targets: string) {
   return {
     id: task.id,
     category: task.category,
@@ -26,7 +26,7 @@ export function taskView({ task, guest, errors }: TaskDetails, targets: string) 
     completed_on: plainDateOrNull(task.completedOn),
     status: task.status,
     sample_id: task.sample?.id ?? null,
-    submit_id: null,
+    submit_id: submitId,
     processing: null,
     route: task.route,
     duration: duration(task),

@@ -1,19 +1,24 @@
 import { StringFinder } from '#formats/strings.js';
 import type { ProcessingModule } from '../processing.js';
-import { chunksOf } from '../reading.js';
+import { sampleChunks } from '../sample-chunks.js';
 
 /** Bytes of the sample searched. */
 const SEARCHED_BYTES = 16 * 1024 * 1024;
 
-/** Printable text in the sample. */
+/** Printable text in the file that was run. */
 export const strings: ProcessingModule<'strings'> = {
   section: 'strings',
   needs: [],
   async run(folder, _note, signal) {
-    const path = folder.task.task.category === 'file' ? await folder.sample() : null;
-    if (path === null) return undefined;
+    const chunks = await sampleChunks(folder, signal);
+    if (chunks === null) return undefined;
     const finder = new StringFinder();
-    for await (const chunk of chunksOf(path, signal, SEARCHED_BYTES)) finder.push(chunk);
+    let left = SEARCHED_BYTES;
+    for await (const chunk of chunks) {
+      finder.push(chunk.subarray(0, left));
+      left -= chunk.length;
+      if (left <= 0) break;
+    }
     const found = finder.finish();
     return found.length === 0 ? undefined : found;
   },

@@ -24,7 +24,7 @@ const CONCLUSIONS = {
 
 /** What tells this analysis from every other. */
 function seed({ info, target }: Report): string {
-  const what = target.category === 'file' ? target.file.sha256 : target.url;
+  const what = target.category === 'url' ? target.url : target.file.sha256;
   return JSON.stringify([info.id, info.added, info.started, info.ended, what]);
 }
 

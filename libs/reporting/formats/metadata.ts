@@ -88,7 +88,7 @@ function relationships(
 
 function metadata(report: Report): Element {
   const { info, target, dropped = [], network } = report;
-  const sample = target.category === 'file' ? target.file : null;
+  const sample = target.category === 'url' ? null : target.file;
   const md5 = targetMd5(report);
   const subject = reference(sample === null ? 'uri' : 'file', md5);
 

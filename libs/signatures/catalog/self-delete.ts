@@ -10,7 +10,7 @@ export default {
   apis: ['unlink', 'unlinkat'],
   match(evidence, calls) {
     const deleted = new Set(evidence.behavior?.summary.file_deleted ?? []);
-    const target = evidence.target.category === 'file' ? evidence.target.file.name : null;
+    const target = evidence.target.category === 'url' ? null : evidence.target.file.name;
     const started = processes(evidence).flatMap((process) => {
       const script = scriptOf(process);
       // The first process of a run is how the sample was started: the sample may be any of its arguments.

@@ -85,6 +85,10 @@ export class TaskRow {
   @JoinColumn({ name: 'sample_id' })
   sample!: SampleRow | null;
 
+  /** The request it came with, when that may make several tasks. */
+  @Column({ type: 'integer', name: 'submit_id', nullable: true })
+  submitId!: number | null;
+
   @Column({ type: 'text', nullable: true })
   route!: string | null;
 

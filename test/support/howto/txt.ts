@@ -7,7 +7,7 @@ const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, '?'
 export const txt: ReportFormat = {
   extension: 'txt',
   *render({ target, malkoha, signatures }) {
-    const name = target.category === 'file' ? target.file.name : target.url;
+    const name = target.category === 'url' ? target.url : target.file.name;
     yield `${printable(name)}: ${malkoha.score.label} (${malkoha.score.value} of 10)\n`;
     for (const match of signatures) {
       yield `${match.severity} ${match.description}\n`;

@@ -20,6 +20,7 @@ function sample({ target }: Report): Part {
   const { file } = target;
   return facts([
     ['Name', cut(file.name)],
+    ['From', target.category === 'archive' ? cut(target.human, 500) : null],
     ['Type', cut(file.type, 500)],
     ['Size', `${bytes(file.size)} (${file.size.toLocaleString('en-US')})`],
     ['MD5', html`<code class="hash">${file.md5}</code>`],

@@ -18,7 +18,7 @@ function group(title: string, values: readonly string[], where: string): Part {
 /** For copying: one value a line, as they are. */
 export function indicators(report: Report): Markup {
   const { target, network, dropped = [] } = report;
-  const sample = target.category === 'file' ? [target.file.sha256, target.file.sha1, target.file.md5] : [];
+  const sample = target.category === 'url' ? [] : [target.file.sha256, target.file.sha1, target.file.md5];
   const dns = network?.dns.map((query) => query.request) ?? [];
   const sni = network?.tls.flatMap((hello) => hello.sni ?? []) ?? [];
   const groups = [

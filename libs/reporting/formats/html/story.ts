@@ -17,9 +17,9 @@ function enumerate(texts: readonly string[]): Part {
 
 function start({ target, info }: Report): Part {
   const what =
-    target.category === 'file'
-      ? html`<code>${cut(target.file.name, 120)}</code> (${bytes(target.file.size)})`
-      : html`The URL <code>${cut(target.url, 200)}</code>`;
+    target.category === 'url'
+      ? html`The URL <code>${cut(target.url, 200)}</code>`
+      : html`<code>${cut(target.file.name, 120)}</code> (${bytes(target.file.size)})`;
   const where = 'name' in info.machine ? ` on ${info.machine.name}` : '';
   const package_ = info.package === null ? '' : ` with the package ${info.package}`;
   return [what, ` was run${where}${package_}. `];

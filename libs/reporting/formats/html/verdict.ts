@@ -88,7 +88,14 @@ export const ENDINGS: Readonly<Record<string, string>> = {
 };
 
 export function targetName({ target }: Report): string {
-  return target.category === 'file' ? target.file.name : target.url;
+  switch (target.category) {
+    case 'url':
+      return target.url;
+    case 'file':
+      return target.file.name;
+    case 'archive':
+      return target.human;
+  }
 }
 
 export function verdict(report: Report): Markup {
@@ -101,14 +108,11 @@ export function verdict(report: Report): Markup {
         <div class="title">
           <p class="label">${malkoha.score.label}</p>
           <h1>${cut(targetName(report), 160)}</h1>
-          <p class="sub">${target.category === 'file' ? cut(target.file.type, 160) : 'URL'}</p>
+          <p class="sub">${target.category === 'url' ? 'URL' : cut(target.file.type, 160)}</p>
         </div>
       </div>
       ${facts([
-        [
-          'SHA-256',
-          target.category === 'file' ? html`<code class="hash">${target.file.sha256}</code>` : null,
-        ],
+        ['SHA-256', target.category === 'url' ? null : html`<code class="hash">${target.file.sha256}</code>`],
         ['Task', `#${info.id}`],
         ['Run', moment(info.started)],
         ['Took', info.duration < 0 ? 'unknown' : plural(info.duration, 'second')],

@@ -8,7 +8,7 @@ const TEXT = 4096;
 
 /** Names the target in ids: that of the file's content, or of the URL's text. */
 export function targetMd5({ target }: Report): string {
-  return target.category === 'file' ? target.file.md5 : createHash('md5').update(target.url).digest('hex');
+  return target.category === 'url' ? createHash('md5').update(target.url).digest('hex') : target.file.md5;
 }
 
 export const cut = (text: string): string => clip(text, TEXT);

@@ -73,9 +73,9 @@ export function makeObjects(report: Report, ids: Ids, notes: string[]): Objects 
   const { target, dropped = [], behavior, network } = report;
   const subject = ids.of('obj');
   const pool = [
-    target.category === 'file'
-      ? fileObject(subject, target.file.name, target.file)
-      : uriObject(subject, target.url),
+    target.category === 'url'
+      ? uriObject(subject, target.url)
+      : fileObject(subject, target.file.name, target.file),
   ];
   for (const file of first(dropped, FILES, 'dropped files', notes))
     pool.push(fileObject(ids.of('obj'), file.filepath ?? file.name, file));

@@ -29,7 +29,7 @@ function band(sheet: Sheet, report: Report): void {
   const title = { font: 'bold', size: SIZE.title, color: COLOR.white, width } as const;
   const [first = '', second] = sheet.lines(clip(targetName(report), 120), title);
   sheet.line(second === undefined ? first : `${first.slice(0, -2)}…`, text, 33, title);
-  const type = target.category === 'file' ? target.file.type : 'URL';
+  const type = target.category === 'url' ? 'URL' : target.file.type;
   const sub = { size: SIZE.text, color: COLOR.white, width } as const;
   sheet.line(sheet.lines(clip(type, 160), sub)[0] ?? '', text, 59, sub);
   sheet.y = BAND + 14;
@@ -109,7 +109,7 @@ export function verdict(sheet: Sheet, report: Report): void {
       ['Run', moment(info.started)],
       ['Took', info.duration < 0 ? 'unknown' : plural(info.duration, 'second')],
       ['The run', ENDINGS[malkoha.outcome.status] ?? malkoha.outcome.status],
-      ['Size', target.category === 'file' ? bytes(target.file.size) : null],
+      ['Size', target.category === 'url' ? null : bytes(target.file.size)],
       ['Machine', machine],
       ['Package', info.package],
       ['Network', info.route],

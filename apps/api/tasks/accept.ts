@@ -1,0 +1,72 @@
+import type { EntityManager } from 'typeorm';
+import { reason, SandboxError } from '#domain/errors.js';
+import { serves } from '#domain/machine.js';
+import type { Submission } from '#domain/task.js';
+import { once, type Once, type RequestMark } from '#storage/idempotency.js';
+import { toMachine } from '#storage/machines.js';
+import type { Context } from '../context.js';
+import { problem } from '../problem.js';
+
+/** A task that was just stored: what the queue and the machines need to know of it. */
+export interface Stored extends Submission {
+  readonly id: number;
+}
+
+export interface Accepted<T> {
+  readonly answer: T;
+  readonly tasks: readonly Stored[];
+}
+
+/**
+ * Stores what a request asks for in one transaction and puts it into the queues. A request that comes again with its
+ * Idempotency-Key is given the first one's answer.
+ *
+ * @throws 422 when the key was another request's
+ */
+export async function accept<T>(
+  by: Context,
+  mark: RequestMark | null,
+  work: (db: EntityManager) => Promise<Accepted<T>>,
+): Promise<T> {
+  let tasks: readonly Stored[] = [];
+  const result = await once(by.db, mark, async (db) => {
+    const accepted = await work(db);
+    tasks = accepted.tasks;
+    return accepted.answer;
+  });
+  await warnOfNoMachine(tasks, by);
+  await enqueue(tasks, by);
+  return answerOf(result);
+}
+
+/** @throws 422 */
+export function answerOf<T>(result: Once<T>): T {
+  if (result.kind !== 'another request') return result.answer;
+  throw problem(422, 'This Idempotency-Key was used for another request: choose a new key for a new request');
+}
+
+/** Tells of tasks that were just stored, and puts them into the queues. */
+export async function enqueue(stored: readonly Stored[], { tasks, queues, log }: Context): Promise<void> {
+  for (const task of stored) tasks.announce(task.id, 'pending');
+  for (const task of stored) {
+    try {
+      await queues.enqueueAnalysis(task);
+    } catch (error) {
+      // The tasks are stored, and the reconciler will queue them: the client has nothing to do about it.
+      log('warn', reason(error), { task: task.id, code: 'QUEUE_UNAVAILABLE' });
+      return;
+    }
+  }
+}
+
+/** A task is taken all the same, as Cuckoo does; its `errors` tell early why it will fail. */
+async function warnOfNoMachine(tasks: readonly Stored[], by: Context): Promise<void> {
+  if (tasks.length === 0) return;
+  const machines = (await by.machines.list()).map(toMachine);
+  if (machines.length === 0) return;
+  const { message } = new SandboxError('NO_MATCHING_MACHINE', 'No machine matches what the task asks for');
+  for (const task of tasks) {
+    if (machines.some((machine) => serves(machine, task))) continue;
+    await by.tasks.addError(task.id, 'NO_MATCHING_MACHINE', message);
+  }
+}

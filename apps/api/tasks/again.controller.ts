@@ -1,0 +1,143 @@
+import { access } from 'node:fs/promises';
+import { Controller, Get, Param } from '@nestjs/common';
+import { reason } from '#domain/errors.js';
+import { formatOptions, parseOptions, type Submission, type Task } from '#domain/task.js';
+import { binaryPath } from '#storage/binaries.js';
+import { insertTask } from '#storage/insert-task.js';
+import { replaceTask } from '#storage/reschedule.js';
+import { Needs } from '../access/needs.js';
+import { Context } from '../context.js';
+import { parseCount, parseId } from '../paths.js';
+import { notFound, problem } from '../problem.js';
+import { accept, enqueue } from './accept.js';
+
+const NO_SUCH_TASK = 'There is no analysis with the specified ID';
+
+/** What is done a second time with a task that is there. */
+@Controller('tasks')
+export class AgainController {
+  constructor(private readonly by: Context) {}
+
+  /** A new task in the old one's place, which becomes `recovered`. */
+  @Get(['reschedule/:id', 'reschedule/:id/:priority'])
+  @Needs('submit')
+  async reschedule(
+    @Param('id') idText: string,
+    @Param('priority') priorityText?: string,
+  ): Promise<{ readonly status: 'OK'; readonly task_id: number }> {
+    const task = await this.#task(idText, NO_SUCH_TASK);
+    const priority = priorityText === undefined ? task.priority : parseCount(priorityText);
+    if (priority === null) throw notFound();
+    mustBeReplaceable(task);
+    if (!(await this.#isStored(task)))
+      throw problem(500, 'An error occurred while trying to reschedule the task');
+    const copy = { ...submissionOf(task), priority };
+    const id = await replaceTask(this.by.db, task, copy);
+    if (id === null) throw problem(409, 'The task changed at the same time: look at it, and try again');
+    this.by.tasks.announce(task.id, 'recovered');
+    await this.#forget(task);
+    await enqueue([{ ...copy, id }], this.by);
+    return { status: 'OK', task_id: id };
+  }
+
+  /** Makes the report again from what is stored. */
+  @Get('rereport/:id')
+  @Needs('submit')
+  async rereport(@Param('id') idText: string): Promise<{ readonly success: boolean }> {
+    const task = await this.#task(idText, 'Task not found');
+    if (task.status !== 'reported') return { success: false };
+    const success = await this.by.tasks.move(task.id, 'reported', 'completed');
+    if (success) {
+      await this.by.queues.enqueueProcessing(task).catch((error: unknown) => {
+        this.by.log('warn', `the reconciler will queue it for processing: ${reason(error)}`, {
+          task: task.id,
+        });
+      });
+    }
+    return { success };
+  }
+
+  /** A task that goes on with a machine where an earlier one left it: package `reboot`, on the same kind of machine. */
+  @Get('reboot/:id')
+  @Needs('submit')
+  async reboot(
+    @Param('id') idText: string,
+  ): Promise<{ readonly task_id: number; readonly reboot_id: number }> {
+    const missing = 'Error creating reboot task';
+    const task = await this.#task(idText, missing);
+    const { sample } = task;
+    if (sample === null || !(await this.#isStored(task))) throw problem(404, missing);
+    const wanted = rebootOf(task);
+    return accept(this.by, null, async (db) => {
+      const id = await insertTask(db, wanted, { sampleId: sample.id });
+      return { answer: { task_id: task.id, reboot_id: id }, tasks: [{ ...wanted, id }] };
+    });
+  }
+
+  async #task(idText: string, missing: string): Promise<Task> {
+    const id = parseId(idText);
+    if (id === null) throw notFound();
+    const found = await this.by.tasks.find(id);
+    if (!found) throw problem(404, missing);
+    return found.task;
+  }
+
+  async #isStored({ sample }: Task): Promise<boolean> {
+    if (sample === null) return true;
+    return access(binaryPath(this.by.home.binaries, sample.sha256)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The old task's job would be passed over by whoever takes it; until then it would be counted as waiting. */
+  async #forget(task: Task): Promise<void> {
+    await this.by.queues.remove(task.id).catch((error: unknown) => {
+      this.by.log('debug', reason(error), { task: task.id });
+    });
+  }
+}
+
+/** @throws 409 */
+function mustBeReplaceable({ status }: Task): void {
+  if (status === 'running') throw problem(409, 'The task is running: cancel it first, or wait for its end');
+  if (status === 'recovered') throw problem(409, 'The task has been rescheduled already');
+}
+
+/** What was asked for, without what became of it. */
+function submissionOf(task: Task): Submission {
+  const { category, target, timeout, priority, custom, owner, machine, platform } = task;
+  const { tags, options, memory, enforceTimeout, clock } = task;
+  return {
+    category,
+    target,
+    package: task.package,
+    timeout,
+    priority,
+    custom,
+    owner,
+    machine,
+    platform,
+    tags,
+    options,
+    memory,
+    enforceTimeout,
+    clock,
+  };
+}
+
+/** Of the old one's options only the name of the member counts: which file it is. */
+function rebootOf(task: Task): Submission {
+  const filename = parseOptions(task.options).get('filename');
+  return {
+    ...submissionOf(task),
+    package: 'reboot',
+    custom: String(task.id),
+    priority: 1,
+    timeout: 0,
+    options: formatOptions(new Map(filename === undefined ? [] : [['filename', filename]])),
+    memory: false,
+    enforceTimeout: false,
+    clock: null,
+  };
+}

@@ -1,0 +1,86 @@
+import { createReadStream } from 'node:fs';
+import { MAX_MEMBERS } from '#archives/limits.js';
+import type { Unpacked } from '#archives/unpack.js';
+import { quoted } from '#domain/quoted.js';
+import { binaryPath, storeSample } from '#storage/binaries.js';
+import type { Context } from '../context.js';
+import { archiveName } from '../file-name.js';
+import { sampleFacts } from '../sample-facts.js';
+import { readStrings } from './strings.js';
+import type { Upload } from './upload.js';
+
+/** What becomes one task. */
+export type Item =
+  | { readonly category: 'url'; readonly url: string }
+  | { readonly category: 'file'; readonly sent: Upload }
+  | {
+      readonly category: 'archive';
+      readonly sent: Upload;
+      /** The plain zip. */
+      readonly archive: Upload;
+      readonly member: { readonly path: string; readonly sha256: string };
+    };
+
+export interface Items {
+  readonly items: readonly Item[];
+  /** Sentences about what is not among them. */
+  readonly errors: readonly string[];
+}
+
+export function itemsOfStrings(strings: string): Items {
+  const lines = readStrings(strings);
+  return {
+    items: lines.flatMap((line) => (line.kind === 'url' ? [{ category: 'url', url: line.url }] : [])),
+    errors: lines.flatMap((line) => (line.kind === 'error' ? [line.why] : [])),
+  };
+}
+
+/** A file is one item; a container is one for each of its members. */
+export async function itemsOfFiles(
+  uploads: readonly Upload[],
+  password: string | null,
+  by: Context,
+  signal: AbortSignal,
+): Promise<Items> {
+  const all: Items[] = [];
+  for (const sent of uploads) {
+    const file = binaryPath(by.home.binaries, sent.sample.sha256);
+    const limits = { bytes: by.settings.api.upload_max_size, members: MAX_MEMBERS };
+    const found = await by.unpacker.unpack(
+      { file, name: sent.name, password, limits },
+      (unpacked) => itemsOf(sent, unpacked, by, signal),
+      signal,
+    );
+    all.push(found);
+  }
+  return { items: all.flatMap(({ items }) => items), errors: all.flatMap(({ errors }) => errors) };
+}
+
+async function itemsOf(sent: Upload, unpacked: Unpacked, by: Context, signal: AbortSignal): Promise<Items> {
+  switch (unpacked.kind) {
+    case 'file':
+      return { items: [{ category: 'file', sent }], errors: unpacked.note === null ? [] : [unpacked.note] };
+    case 'refused':
+      return { items: [], errors: [unpacked.why] };
+    case 'archive': {
+      // Nothing runs an empty file. It stays in the zip, for the others.
+      const members = unpacked.members.filter(({ size }) => size > 0);
+      const empty = `${quoted(sent.name)} holds empty files only`;
+      if (members.length === 0) return { items: [], errors: [...unpacked.notes, empty] };
+      const archive = { name: archiveName(sent.name), sample: await storeZip(unpacked.zip, by, signal) };
+      return {
+        items: members.map((member) => ({ category: 'archive', sent, archive, member })),
+        errors: unpacked.notes,
+      };
+    }
+  }
+}
+
+function storeZip(zip: string, { home }: Context, signal: AbortSignal): Promise<Upload['sample']> {
+  return storeSample(
+    createReadStream(zip),
+    // Bounded by what was unpacked.
+    { binariesDir: home.binaries, maxBytes: Number.MAX_SAFE_INTEGER, facts: sampleFacts() },
+    signal,
+  );
+}
