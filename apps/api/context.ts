@@ -9,6 +9,7 @@ import type { Tasks } from '#storage/tasks.js';
 import type { Webhooks } from '#storage/webhooks.js';
 import type { DataSource } from 'typeorm';
 import type { Log } from '../log.js';
+import type { FactsThreads } from './facts/facts-threads.js';
 import type { TaskWatch } from './task-watch.js';
 import type { Deliverer } from './webhooks/deliverer.js';
 
@@ -26,6 +27,7 @@ export class Context {
   readonly deliveries!: Deliveries;
   readonly deliverer!: Deliverer;
   readonly unpacker!: Unpacker;
+  readonly facts!: FactsThreads;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */
   readonly shutdown!: AbortSignal;

@@ -49,7 +49,11 @@ await runMain(async () => {
   const url = await app.getUrl();
   process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
   tell({ kind: 'ready', url });
-  setImmediate(() => context.queues.get(analysisQueue(DEFAULT_LANE))); // loads BullMQ before anybody waits for it
+  setImmediate(() => {
+    // Loaded before anybody waits for it, after everybody may ask.
+    context.queues.get(analysisQueue(DEFAULT_LANE));
+    context.facts.warm();
+  });
   await aborted(shutdown);
 });
 if (process.connected) process.disconnect();

@@ -17,6 +17,7 @@ import type { Log } from '../log.js';
 import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
+import { FactsThreads } from './facts/facts-threads.js';
 import { Deliverer } from './webhooks/deliverer.js';
 
 export interface ContextOptions {
@@ -24,8 +25,8 @@ export interface ContextOptions {
   readonly settings: CuckooSettings;
   readonly log: Log;
   readonly shutdown: AbortSignal;
-  /** What unpacks containers; default: the built one. */
-  readonly unpackThread?: ThreadProgram;
+  /** What unpacks containers, and what follows uploads; default: the built ones. */
+  readonly threads?: { readonly unpack: ThreadProgram; readonly facts: ThreadProgram };
 }
 
 /** Opens the database and the queue; `cleanup` closes them. A Redis that is away is waited for in the background. */
@@ -41,8 +42,9 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
-  const unpacker = new Unpacker(home.unpacking, options.unpackThread);
+  const unpacker = new Unpacker(home.unpacking, options.threads?.unpack);
   await unpacker.sweep();
+  const facts = cleanup.use(new FactsThreads(options.threads?.facts));
   const events = new EventLog(redis, onError);
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
@@ -71,6 +73,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     deliveries,
     deliverer,
     unpacker,
+    facts,
     log,
     shutdown,
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { pack, rawZip } from '../../test/support/archives.js';
-import { UNPACK_THREAD } from '../../test/support/threads.js';
+import { THREADS } from '../../test/support/threads.js';
 import type { Unpacked } from './unpack.js';
 import { Unpacker } from './unpacker.js';
 
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 async function unpack(
   content: Buffer,
-  by = new Unpacker(folder, UNPACK_THREAD),
+  by = new Unpacker(folder, THREADS.unpack),
   signal = never,
 ): Promise<Unpacked> {
   const file = join(dir, 'container');
@@ -40,7 +40,7 @@ async function unpack(
 test('what is in the result is there while it is used, and gone afterwards', async () => {
   const file = join(dir, 'container');
   await writeFile(file, rawZip([{ name: 'b', content: 'b' }]));
-  const by = new Unpacker(folder, UNPACK_THREAD);
+  const by = new Unpacker(folder, THREADS.unpack);
   const request = { file, name: 'a.zip', password: null, limits };
   const seen = await by.unpack(
     request,
@@ -55,7 +55,7 @@ test('what is in the result is there while it is used, and gone afterwards', asy
 });
 
 test('one that takes too long is refused, and its thread ended', async () => {
-  const by = new Unpacker(folder, UNPACK_THREAD, 1);
+  const by = new Unpacker(folder, THREADS.unpack, 1);
   expect(await unpack(rawZip([{ name: 'b', content: 'b' }]), by)).toEqual({
     kind: 'refused',
     why: expect.stringMatching('"a.x" took longer than'),
@@ -70,7 +70,7 @@ test('one that nobody waits for any more is given up', async () => {
 });
 
 test('many at once wait for their turn', async () => {
-  const by = new Unpacker(folder, UNPACK_THREAD);
+  const by = new Unpacker(folder, THREADS.unpack);
   const content = rawZip([{ name: 'b', content: 'b' }]);
   const all = await Promise.all([1, 2, 3, 4, 5].map(() => unpack(content, by)));
   expect(all.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'archive'));
@@ -82,7 +82,7 @@ test('the same members give the same bytes, whatever the container was', async (
     const content = await pack(name, { 'in/b': 'b', c: 'c' });
     const file = join(dir, name);
     await writeFile(file, content);
-    const by = new Unpacker(folder, UNPACK_THREAD);
+    const by = new Unpacker(folder, THREADS.unpack);
     const zip = await by.unpack(
       { file, name, password: null, limits },
       async (unpacked) => (unpacked.kind === 'archive' ? (await readFile(unpacked.zip)).toString('hex') : ''),
@@ -112,7 +112,7 @@ test('folders that a killed process left are swept, fresh ones are not', async (
   for (const name of ['old', 'new']) await mkdir(join(folder, name, 'deep'), { recursive: true });
   const hours = new Date(Date.now() - 2 * 3_600_000);
   await utimes(join(folder, 'old'), hours, hours);
-  await new Unpacker(folder, UNPACK_THREAD).sweep();
+  await new Unpacker(folder, THREADS.unpack).sweep();
   expect(await readdir(folder)).toEqual(['new']);
   await rm(join(folder, 'new'), { recursive: true });
 });

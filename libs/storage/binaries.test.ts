@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { binaryPath, storeSample, sweepUploads, type FactsAccumulator } from './binaries.js';
+import { binaryPath, storeSample, sweepUploads, type FactsFollower } from './binaries.js';
 
 let dir: string;
 beforeEach(async () => {
@@ -14,18 +14,19 @@ afterEach(() => rm(dir, { recursive: true }));
 const never = new AbortController().signal;
 const SHA256_ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
 
-function facts(): FactsAccumulator {
-  const hash = createHash('sha256');
-  let fileSize = 0;
+/** Sizes told of the last file. */
+let told: number[] = [];
+
+function follow(path: string): FactsFollower {
+  told = [];
   return {
-    update: (chunk) => {
-      hash.update(chunk);
-      fileSize += chunk.length;
-    },
+    grew: (size) => told.push(size),
     finish: async () => {
+      const bytes = await readFile(path);
       const rest = { fileType: 'data', md5: '', crc32: '', sha1: '', sha512: '', ssdeep: null };
-      return { ...rest, fileSize, sha256: hash.digest('hex') };
+      return { ...rest, fileSize: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     },
+    [Symbol.dispose]: () => {},
   };
 }
 
@@ -34,10 +35,11 @@ async function* chunks(...texts: string[]): AsyncGenerator<Buffer> {
 }
 
 const store = (source: AsyncIterable<Uint8Array>, signal = never, maxBytes = 10) =>
-  storeSample(source, { binariesDir: dir, maxBytes, facts: facts() }, signal);
+  storeSample(source, { binariesDir: dir, maxBytes, follow }, signal);
 
 test('a sample is stored under its hash, read-only; the same again changes nothing', async () => {
   expect(await store(chunks('a', 'bc'))).toMatchObject({ sha256: SHA256_ABC, fileSize: 3 });
+  expect(told).toEqual([1, 3]);
   const path = binaryPath(dir, SHA256_ABC);
   const { ino, mode } = await stat(path);
   expect(mode & 0o777).toBe(0o440);

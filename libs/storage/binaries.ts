@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import type { Sample } from '#domain/task.js';
 
-/** Hashes and type of a file, from its bytes as they pass. */
-export interface FactsAccumulator {
-  update(chunk: Buffer): void;
+/** Finds hashes and type of a file while it is written. Dispose it in any case. */
+export interface FactsFollower extends Disposable {
+  /** So many bytes are in the file by now. */
+  grew(size: number): void;
+  /** The file is whole. */
   finish(): Promise<Omit<Sample, 'id'>>;
 }
 
 export interface StoreOptions {
   readonly binariesDir: string;
   readonly maxBytes: number;
-  readonly facts: FactsAccumulator;
+  readonly follow: (path: string) => FactsFollower;
 }
 
 const TEMPORARY = '.upload-';
@@ -44,13 +46,14 @@ export function binaryPath(binariesDir: string, sha256: string): string {
  */
 export async function storeSample(
   source: AsyncIterable<Uint8Array>,
-  { binariesDir, maxBytes, facts }: StoreOptions,
+  { binariesDir, maxBytes, follow }: StoreOptions,
   signal: AbortSignal,
 ): Promise<Omit<Sample, 'id'>> {
   await mkdir(binariesDir, { recursive: true, mode: 0o700 });
   const temporary = join(binariesDir, `${TEMPORARY}${randomUUID()}`);
   const file = await open(temporary, 'wx', 0o440);
   try {
+    using facts = follow(temporary);
     let size = 0;
     for await (const chunk of source) {
       signal.throwIfAborted();
@@ -58,13 +61,11 @@ export async function storeSample(
       if (size > maxBytes) {
         throw new SandboxError('UPLOAD_TOO_LARGE', `the file is larger than ${maxBytes} bytes`);
       }
-      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      facts.update(bytes);
-      await writeAll(file, bytes);
+      await writeAll(file, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      facts.grew(size);
     }
     signal.throwIfAborted();
-    await file.sync();
-    const found = await facts.finish();
+    const [found] = await Promise.all([facts.finish(), file.sync()]);
     await linkOnce(temporary, binaryPath(binariesDir, found.sha256));
     await syncFolder(binariesDir);
     return found;

@@ -9,7 +9,7 @@ import type { Context } from '../../apps/api/context.js';
 import { openContext } from '../../apps/api/open-context.js';
 import { createServer, TIME_LIMITS, type TimeLimits } from '../../apps/api/server.js';
 import { Cleanup } from '../../apps/cleanup.js';
-import { UNPACK_THREAD } from './threads.js';
+import { THREADS } from './threads.js';
 
 export interface TestApi extends AsyncDisposable {
   readonly app: NestFastifyApplication;
@@ -53,7 +53,7 @@ async function serve({ home, conf, redis, limits }: Served): Promise<TestApi> {
       settings: cuckooSettings('cuckoo.conf', conf).settings,
       log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
       shutdown: shutdown.signal,
-      unpackThread: UNPACK_THREAD,
+      threads: THREADS,
     },
     cleanup,
   );

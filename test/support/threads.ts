@@ -1,7 +1,14 @@
 import type { ThreadProgram } from '#archives/unpacker.js';
 
-/** The thread that unpacks, from the sources: tests need no build. */
-export const UNPACK_THREAD: ThreadProgram = {
-  url: new URL('../../libs/archives/unpack.thread.ts', import.meta.url),
-  execArgv: ['--import', new URL('./ts-hooks.js', import.meta.url).href],
+/** The API's threads, from the sources: tests need no build. */
+export const THREADS = {
+  unpack: fromSource('../../libs/archives/unpack.thread.ts'),
+  facts: fromSource('../../apps/api/facts/facts.thread.ts'),
 };
+
+function fromSource(path: string): ThreadProgram {
+  return {
+    url: new URL(path, import.meta.url),
+    execArgv: ['--import', new URL('./ts-hooks.js', import.meta.url).href],
+  };
+}

@@ -5,7 +5,6 @@ import { quoted } from '#domain/quoted.js';
 import { binaryPath, storeSample } from '#storage/binaries.js';
 import type { Context } from '../context.js';
 import { archiveName } from '../file-name.js';
-import { sampleFacts } from '../sample-facts.js';
 import { readStrings } from './strings.js';
 import type { Upload } from './upload.js';
 
@@ -76,11 +75,11 @@ async function itemsOf(sent: Upload, unpacked: Unpacked, by: Context, signal: Ab
   }
 }
 
-function storeZip(zip: string, { home }: Context, signal: AbortSignal): Promise<Upload['sample']> {
+function storeZip(zip: string, { home, facts }: Context, signal: AbortSignal): Promise<Upload['sample']> {
   return storeSample(
     createReadStream(zip),
     // Bounded by what was unpacked.
-    { binariesDir: home.binaries, maxBytes: Number.MAX_SAFE_INTEGER, facts: sampleFacts() },
+    { binariesDir: home.binaries, maxBytes: Number.MAX_SAFE_INTEGER, follow: (path) => facts.follow(path) },
     signal,
   );
 }

@@ -5,7 +5,6 @@ import type { Sample } from '#domain/task.js';
 import { storeSample } from '#storage/binaries.js';
 import type { Context } from '../context.js';
 import { baseName } from '../file-name.js';
-import { sampleFacts } from '../sample-facts.js';
 
 /** A file that is in storage/binaries, and the name a task calls it by. */
 export interface Upload {
@@ -20,7 +19,7 @@ export async function storeUpload(part: MultipartFile, by: Context, signal: Abor
     {
       binariesDir: by.home.binaries,
       maxBytes: by.settings.api.upload_max_size,
-      facts: sampleFacts(),
+      follow: (path) => by.facts.follow(path),
     },
     signal,
   );
