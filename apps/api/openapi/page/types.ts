@@ -15,7 +15,7 @@ export function typeOf(schema: Schema): Part {
   if (values) return values.map((value) => html`<code>${String(value)}</code> `);
   if (schema.const !== undefined) return html`<code>${String(schema.const)}</code>`;
   if (format === 'binary') return 'file';
-  if (items) return ['list of ', typeOf(items)];
+  if (items) return ['list of ', 'anyOf' in items ? ['(', typeOf(items), ')'] : typeOf(items)];
   if (type === 'object') return objectType(properties);
   return [[type ?? 'any'].flat().join(' or '), range(schema.minimum, schema.maximum)];
 }
