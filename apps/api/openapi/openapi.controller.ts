@@ -50,8 +50,8 @@ function lazy<T extends object>(make: () => T): () => T {
   return () => (made ??= make());
 }
 
-/** As the client calls us: what it copies from the page must reach us too. Anything else than a name would be a trap in a shell. */
+/** As the client calls us: what it copies from the page must reach us too. */
 function baseOf({ host, headers }: FastifyRequest): string {
   const scheme = headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
-  return `${scheme}://${/^[\w.-]+(:\d+)?$|^\[[0-9a-f:]+\](:\d+)?$/i.test(host) ? host : '127.0.0.1:8090'}`;
+  return `${scheme}://${host}`;
 }
