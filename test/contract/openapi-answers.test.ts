@@ -3,6 +3,8 @@ import type { ApiDocument } from '../../apps/api/openapi/document-shape.js';
 import { SAMPLE_EXAMPLE } from '../../apps/api/tasks/task-examples.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, form, post, submit } from '../support/api-client.js';
+import { startReceiver, type Receiver } from '../support/receiver.js';
+import { register } from '../support/webhook-client.js';
 import { answerOf, judgeBy, operationsOf, type Judge } from './rest-api/described.js';
 import { LINUX1, make, type Given } from './rest-api/world.js';
 
@@ -57,6 +59,13 @@ const ASKED: readonly Asked[] = [
   { operation: 'GET /tasks/screenshots/{id}', status: 404, given: 'gone' },
   { operation: 'GET /tasks/screenshots/{id}/{shot}', status: 200, given: 'reported', path: { shot: '0001' } },
   { operation: 'GET /tasks/screenshots/{id}/{shot}', status: 404, given: 'reported', path: { shot: '9' } },
+  { operation: 'POST /tasks/cancel/{id}', status: 200, given: 'pending' },
+  { operation: 'POST /tasks/cancel/{id}', status: 404, given: 'unknown' },
+  { operation: 'POST /tasks/cancel/{id}', status: 409, given: 'reported' },
+  { operation: 'GET /tasks/explain/{id}', status: 200, given: 'pending' },
+  { operation: 'GET /tasks/explain/{id}', status: 200, given: 'reported' },
+  { operation: 'GET /tasks/explain/{id}', status: 404, given: 'unknown' },
+  { operation: 'GET /tasks/events', status: 400, query: 'last_event_id=x' },
   { operation: 'GET /tasks/events/{id}', status: 200, given: 'reported' },
   { operation: 'GET /tasks/events/{id}', status: 404, given: 'unknown' },
   { operation: 'GET /pcap/get/{id}', status: 200, given: 'reported' },
@@ -77,6 +86,20 @@ const ASKED: readonly Asked[] = [
   { operation: 'GET /cuckoo/status', status: 200 },
   { operation: 'GET /vpn/status', status: 500 },
   { operation: 'GET /exit', status: 403 },
+  {
+    operation: 'POST /webhooks',
+    status: 200,
+    fields: { url: 'http://127.0.0.1:9', events: 'task.recovered' },
+  },
+  { operation: 'POST /webhooks', status: 400, fields: { url: 'x' } },
+  { operation: 'GET /webhooks', status: 200 },
+  { operation: 'GET /webhooks/{id}/deliveries', status: 200, path: { id: '1' } },
+  { operation: 'GET /webhooks/{id}/deliveries', status: 400, path: { id: '1' }, query: 'limit=0' },
+  { operation: 'GET /webhooks/{id}/deliveries', status: 404, path: { id: '99' } },
+  { operation: 'POST /webhooks/deliveries/{id}/redeliver', status: 200, path: { id: '1' } },
+  { operation: 'POST /webhooks/deliveries/{id}/redeliver', status: 404, path: { id: '99' } },
+  { operation: 'DELETE /webhooks/{id}', status: 200, path: { id: '1' } },
+  { operation: 'DELETE /webhooks/{id}', status: 404, path: { id: '99' } },
   { operation: 'GET /openapi.json', status: 200 },
   { operation: 'GET /docs', status: 200 },
 ];
@@ -84,17 +107,23 @@ const ASKED: readonly Asked[] = [
 let api: TestApi;
 let document: ApiDocument;
 let faultsOf: Judge;
+let receiver: Receiver;
 
 describe('answers are as the OpenAPI document says', () => {
   beforeAll(async () => {
-    api = await startApi();
+    api = await startApi('[webhooks]\nallow_private = yes\n');
+    await submit(api, 'invoice.sh', '#!/bin/sh\nid\n');
+    receiver = await startReceiver();
+    await register(api, receiver.url, { events: 'task.failed_analysis' });
+    await make(api, 'failed');
+    await receiver.count(1);
     document = (await (await fetch(`${api.url}/openapi.json`)).json()) as ApiDocument;
     faultsOf = judgeBy(document);
-    await submit(api, 'invoice.sh', '#!/bin/sh\nid\n');
     await api.context.machines.register('host/1/1', [LINUX1]);
   });
   afterAll(async () => {
     await api[Symbol.asyncDispose]();
+    await receiver[Symbol.asyncDispose]();
   });
 
   test.each(ASKED.map((asked) => [nameOf(asked), asked] as const))('%s', async (_, asked) => {
@@ -142,9 +171,24 @@ describe('answers are as the OpenAPI document says', () => {
     expect(schema && faultsOf(schema, (await ask(api, `/tasks/report/${id}`)).body)).toEqual([]);
   });
 
+  test('the events of all tasks are a stream that does not end', async () => {
+    const ended = new AbortController();
+    const answer = await fetch(`${api.url}/tasks/events`, { signal: ended.signal });
+    const operation = operationsOf(document).get('GET /tasks/events');
+    const described = operation && answerOf(document, operation, answer.status);
+    expect(Object.keys(described?.content ?? {})).toEqual([answer.headers.get('content-type')]);
+    ended.abort();
+  });
+
+  test('what a webhook is sent is a WebhookMessage', async () => {
+    const [sent] = receiver.received;
+    const schema = document.components.schemas['WebhookMessage'];
+    expect(schema && faultsOf(schema, JSON.parse(sent?.body ?? ''))).toEqual([]);
+  });
+
   test('the sample of the examples is what this API says of it', async () => {
     const { body } = await ask(api, `/files/view/sha256/${SAMPLE_EXAMPLE.sha256}`);
-    expect(body.sample).toEqual({ ...SAMPLE_EXAMPLE, tasks: [1] });
+    expect(body.sample).toEqual({ ...SAMPLE_EXAMPLE, tasks: [SAMPLE_EXAMPLE.id] });
   });
 
   test('each form field takes its example, and the task says it', async () => {

@@ -10,6 +10,8 @@ import { LINUX1, make } from '../contract/rest-api/world.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { submit } from '../support/api-client.js';
 import { openChromium } from '../support/chromium.js';
+import { startReceiver } from '../support/receiver.js';
+import { register } from '../support/webhook-client.js';
 
 const TOKEN = 'a-token-that-may-do-everything';
 const run = promisify(execFile);
@@ -26,7 +28,7 @@ async function documentOf(): Promise<ApiDocument> {
 
 /** Runs a line of the page as one would who pastes it, and returns the status of its answer. */
 async function paste(line: string): Promise<number> {
-  const watched = line.replace(/^curl /, "curl -s --max-time 5 -w '%{stderr}%{http_code}' ");
+  const watched = line.replace(/^curl /, "curl -s --max-time 2 -w '%{stderr}%{http_code}' ");
   const env = { PATH: process.env['PATH'], MALKOHA_TOKEN: TOKEN };
   const { stderr } = await run('sh', ['-c', watched], { cwd: dir, env, maxBuffer: 1 << 24 }).catch(
     (error: unknown) => error as { stderr: string },
@@ -37,7 +39,7 @@ async function paste(line: string): Promise<number> {
 describe('GET /docs in Chromium', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'malkoha-docs-'));
-    api = await startApi();
+    api = await startApi('[webhooks]\nallow_private = yes\n');
     browser = await openChromium();
     await browser.context.setOffline(false);
     page = await browser.context.newPage();
@@ -91,18 +93,28 @@ describe('GET /docs in Chromium', () => {
   });
 
   test('its lines for a shell work as they are pasted', async () => {
+    await using receiver = await startReceiver();
+    await register(api, receiver.url);
     expect(await make(api, 'reported')).toBe(1);
+    await receiver.count(1);
     await submit(api, 'invoice.sh', '#!/bin/sh\nid\n');
     await api.context.machines.register('host/1/1', [LINUX1]);
     const lines = await page.locator('.curl').allInnerTexts();
     const refused: string[] = [];
-    for (const line of lines.toSorted((a, b) => Number(/delete/.test(a)) - Number(/delete/.test(b)))) {
+    // What takes something away comes last, and so does a webhook that would be told of it.
+    const late = (line: string) =>
+      ['/delete/', '-F url=https', '-X DELETE'].findIndex((one) => line.includes(one));
+    for (const line of lines.toSorted((a, b) => late(a) - late(b))) {
       const status = await paste(line);
       if (status !== 200) refused.push(`${status} ${line}`);
     }
-    expect(refused).toEqual([`500 curl ${api.url}/vpn/status`, `403 curl ${api.url}/exit`]);
+    expect(refused).toEqual([
+      `409 curl -X POST ${api.url}/tasks/cancel/1`, // it has ended
+      `500 curl ${api.url}/vpn/status`,
+      `403 curl ${api.url}/exit`,
+    ]);
     expect(await readdir(dir)).toEqual(expect.arrayContaining(['dump.pcap', '1-screenshots.zip']));
-  });
+  }, 60_000);
 
   test('where a token is needed the lines take it from the environment', async () => {
     await using guarded = await startApi(`[tokens]\nreader = read ${TOKEN}\n`);

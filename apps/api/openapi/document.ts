@@ -1,6 +1,11 @@
 import assert from 'node:assert';
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiOverride } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiCallbacksObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiOverride,
+} from 'zod-openapi';
 import type { Route } from '../route-table.js';
 import { CUCKOO_VERSION } from '../status-schema.js';
 import { ALWAYS, FORM } from './common-answers.js';
@@ -49,7 +54,7 @@ export function buildDocument(routes: readonly Route[]): ApiDocument {
 }
 
 function operation({ method, url, config }: Route, describes: Operation): ZodOpenApiOperationObject {
-  const { tag, summary, text, path = {}, query = {}, headers = {}, form, answers, deprecated } = describes;
+  const { tag, summary, text, path = {}, query = {}, headers = {}, form, sends, answers } = describes;
   const names = [...url.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
   const inPath = pick(path, (name) => names.includes(name));
   const missing = names.filter((name) => !(name in inPath));
@@ -59,7 +64,7 @@ function operation({ method, url, config }: Route, describes: Operation): ZodOpe
     tags: [tag],
     summary,
     ...(text !== undefined && { description: text }),
-    ...(deprecated && { deprecated }),
+    ...(describes.deprecated && { deprecated: true }),
     security: scopesOf(config.needs, inPath).map((scope) => ({ token: [scope] })),
     requestParams: {
       path: z.object(inPath),
@@ -68,8 +73,17 @@ function operation({ method, url, config }: Route, describes: Operation): ZodOpe
       header: optional(headers),
     },
     ...(form && { requestBody: form }),
+    ...(sends && { callbacks: callbacks(sends) }),
     responses: { ...ALWAYS, ...(form && FORM), ...answers },
   };
+}
+
+function callbacks(sends: NonNullable<Operation['sends']>): ZodOpenApiCallbacksObject {
+  const pairs = Object.entries(sends).map(([name, { url, schema }]) => {
+    const requestBody = { content: { 'application/json': { schema } } };
+    return [name, { [url]: { post: { requestBody, responses: { '2XX': { description: 'It came.' } } } } }];
+  });
+  return Object.fromEntries(pairs) as ZodOpenApiCallbacksObject;
 }
 
 function pick(schemas: Schemas, wanted: (name: string) => boolean): Schemas {

@@ -29,6 +29,8 @@ export interface Operation {
   readonly query?: Schemas;
   readonly headers?: Schemas;
   readonly form?: ZodOpenApiRequestBodyObject;
+  /** Requests that we make because of it, by name: to that URL, with a body in JSON. */
+  readonly sends?: Readonly<Record<string, { readonly url: string; readonly schema: z.ZodType }>>;
   /** By status. What every operation may be answered is not repeated here. */
   readonly answers: Readonly<Record<number, ZodOpenApiResponseObject | oas31.ReferenceObject>>;
   readonly deprecated?: true;

@@ -13,6 +13,8 @@ const id = (description: string) =>
 
 export const taskId = id('The task. Some clients put it in brackets: `[1]` works too.');
 export const sampleId = id('The sample.');
+export const webhookId = id('The webhook.');
+export const deliveryId = id('The entry in the list of deliveries.');
 
 export const sha256 = z
   .string()

@@ -56,9 +56,9 @@ function parameterTable(parameters: readonly ApiParameter[]): Part {
 }
 
 function formTable(content: Readonly<Record<string, ApiContent>>): Part {
-  const [type, { schema } = {}] = Object.entries(content)[0] ?? [];
-  if (type === undefined || !schema) return null;
-  return fieldTable('Form field', schema);
+  const [schema] = Object.values(content).map((one) => one.schema);
+  if (!schema) return null;
+  return fieldTable('application/json' in content ? 'Field, of a form or in JSON' : 'Form field', schema);
 }
 
 /** Of an answer that several operations share only the status: what it means is told once. */
