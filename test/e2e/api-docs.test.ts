@@ -109,6 +109,7 @@ describe('GET /docs in Chromium', () => {
       if (status !== 200) refused.push(`${status} ${line}`);
     }
     expect(refused).toEqual([
+      `409 curl ${api.url}/tasks/reschedule/1/2`, // the line before has done it
       `409 curl -X POST ${api.url}/tasks/cancel/1`, // it has ended
       `500 curl ${api.url}/vpn/status`,
       `403 curl ${api.url}/exit`,

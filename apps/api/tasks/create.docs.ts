@@ -2,47 +2,21 @@ import { z } from 'zod';
 import type { ZodOpenApiRequestBodyObject } from 'zod-openapi';
 import { json, refused } from '../openapi/answers.js';
 import type { Operation } from '../openapi/operation.js';
+import { file, optional, place, unique, wishes } from './submission-fields.js';
 
-const file = z.file().describe('The sample. Its file name is the name it has in the guest.');
-
-/** What every task may ask for. Empty text and `None` mean "not given". */
-const wishes = {
-  timeout: z
-    .int()
-    .min(0)
-    .meta({ description: 'Seconds it may run; 0: the configured default.', examples: [60] }),
-  priority: z.int().meta({ description: 'Larger runs first; 1 unless given.', examples: [2] }),
-  options: z.string().meta({
-    description: '`name=value,name2=value2`, for the package and the guest.',
-    examples: ['free=yes,route=drop'],
-  }),
-  tags: z.string().meta({ description: 'The machine must have all of these.', examples: ['x64,office'] }),
-  custom: z
-    .string()
-    .meta({ description: 'Any text: it comes back in the task and the report.', examples: ['case 7'] }),
-  owner: z.string().meta({ description: 'Tasks can be listed by it.', examples: ['mail-gateway'] }),
-  memory: z.boolean().meta({ description: 'Dump the memory of the machine at the end.', examples: [false] }),
-  enforce_timeout: z
-    .boolean()
-    .meta({ description: 'Run for the whole time, even when nothing runs any more.', examples: [false] }),
-  clock: z
-    .string()
-    .meta({ description: "The guest's date, as `MM-DD-YYYY HH:MM:SS`.", examples: ['12-31-2026 23:59:00'] }),
+/** Alike for all that make tasks. */
+const once = {
+  headers: {
+    'Idempotency-Key': z.string().meta({
+      description:
+        'A text of your own: the same request sent again with it makes no other task, and gets the same answer.',
+      examples: ['mail-4711'],
+    }),
+  },
 };
-
-/** What a task of one file or URL may ask for as well. */
-const place = {
-  package: z.string().meta({ description: 'How to run it; else its type decides.', examples: ['generic'] }),
-  machine: z.string().meta({
-    description: 'Name or label of the machine; platform and tags then do not count.',
-    examples: ['linux1'],
-  }),
-  platform: z.string().meta({ description: 'Of the machine.', examples: ['linux'] }),
-};
-
-const unique = z
-  .boolean()
-  .meta({ description: 'Refuse a file that was ever submitted before.', examples: [false] });
+const otherRequest = refused(
+  'This Idempotency-Key was used for another request: choose a new key for a new request',
+);
 
 const created = json(
   z.object({
@@ -58,6 +32,7 @@ export const createFile: Operation = {
   tag: 'Submit',
   summary: 'A task for a file',
   text: 'One file, one task, also for archives. The file is kept, and the task stored, before the answer.',
+  ...once,
   form: form({ file, ...optional({ ...place, ...wishes, unique }) }, ['multipart/form-data']),
   answers: {
     200: created,
@@ -65,6 +40,7 @@ export const createFile: Operation = {
       'The file is missing: send it as the multipart field "file"',
       'This file has already been submitted',
     ),
+    422: otherRequest,
     507: full,
   },
 };
@@ -72,6 +48,7 @@ export const createFile: Operation = {
 export const createUrl: Operation = {
   tag: 'Submit',
   summary: 'A task for a URL',
+  ...once,
   form: form(
     {
       url: z
@@ -88,6 +65,40 @@ export const createUrl: Operation = {
   answers: {
     200: created,
     400: refused('The URL is missing: send it as the form field "url"'),
+    422: otherRequest,
+    507: full,
+  },
+};
+
+export const createSubmit: Operation = {
+  tag: 'Submit',
+  summary: 'Tasks for several files, or for lines of text',
+  text:
+    'A container (zip, tar, 7z, rar, mail …) becomes a task for each file in it. Lines are URLs, or names that become ' +
+    'URLs; what is neither is told in `errors`. Files win over lines.',
+  ...once,
+  form: form(
+    optional({
+      files: z.array(file).describe('Files; `file` is the same.'),
+      file,
+      strings: z.string().meta({ description: 'Lines.', examples: ['http://example.com/a\nexample.org'] }),
+      password: z.string().meta({ description: 'Of the containers.', examples: ['infected'] }),
+      ...wishes,
+      unique,
+    }),
+    ['multipart/form-data', 'application/x-www-form-urlencoded'],
+  ),
+  answers: {
+    200: json(
+      z.object({
+        submit_id: z.int().meta({ examples: [1] }),
+        task_ids: z.array(z.int()).meta({ examples: [[1, 2]] }),
+        errors: z.array(z.string()).meta({ description: 'What made no task, and why.', examples: [[]] }),
+      }),
+    ),
+    413: refused('One request makes at most 500 tasks: send the rest in another'),
+    422: otherRequest,
+    500: refused('No files or strings have been given!'),
     507: full,
   },
 };
@@ -98,8 +109,4 @@ function form(
 ): ZodOpenApiRequestBodyObject {
   const schema = z.object(fields);
   return { required: true, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
-}
-
-function optional(fields: Readonly<Record<string, z.ZodType>>): Readonly<Record<string, z.ZodType>> {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.optional()]));
 }

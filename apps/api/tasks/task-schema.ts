@@ -65,7 +65,9 @@ const none = z.strictObject({});
 export const task = z
   .object({
     id: z.int().describe('From 1, increasing, never used again.'),
-    category: z.enum(['file', 'url']),
+    category: z
+      .enum(['file', 'url', 'archive'])
+      .describe('`archive`: the option `filename` names the member that is run.'),
     target: z.string().describe('The URL, or a path that ends with the submitted name.'),
     package: z.string().nullable(),
     timeout: z.int().describe('Seconds; 0: the configured default.'),

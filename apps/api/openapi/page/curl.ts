@@ -26,20 +26,22 @@ export function curlLine({ method, path, operation }: Placed, { base, needsToken
 function filled(path: string, parameters: readonly ApiParameter[]): string {
   return path.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const found = parameters.find((one) => one.in === 'path' && one.name === name);
-    return found ? encodeURIComponent(String(exampleOf(found.schema, {}))) : whole;
+    return found ? encodeURIComponent(textOf(found.schema)) : whole;
   });
 }
 
+/** What is required; of a form that requires nothing, the first field. */
 function form({ requestBody }: ApiOperation): readonly string[] {
   const [content] = Object.values(requestBody?.content ?? {});
   if (!content?.schema || isReference(content.schema)) return [];
-  const { properties = {}, required = [] } = content.schema;
+  const { properties = {}, required = Object.keys(properties).slice(0, 1) } = content.schema;
   return Object.entries(properties)
     .filter(([name]) => required.includes(name))
-    .map(
-      ([name, schema]) =>
-        `-F ${quoted(`${name}=${isFile(schema) ? SOME_FILE : String(exampleOf(schema, {}))}`)}`,
-    );
+    .map(([name, schema]) => `-F ${quoted(`${name}=${isFile(schema) ? SOME_FILE : textOf(schema)}`)}`);
+}
+
+function textOf(schema: Schema): string {
+  return String(exampleOf(schema, {}));
 }
 
 /** Streams as they come, what is no text into a file. */
@@ -54,7 +56,8 @@ function output({ responses }: ApiOperation): readonly string[] {
 }
 
 function isFile(schema: Schema): boolean {
-  return !isReference(schema) && schema.format === 'binary';
+  if (isReference(schema)) return false;
+  return schema.format === 'binary' || (schema.items !== undefined && isFile(schema.items));
 }
 
 /** For a POSIX shell. */
