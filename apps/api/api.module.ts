@@ -3,7 +3,9 @@ import { Context } from './context.js';
 import { Gatherer } from './downloads/gatherer.js';
 import { FilesController } from './files.controller.js';
 import { MachinesController } from './machines.controller.js';
+import { OpenApiController } from './openapi/openapi.controller.js';
 import { RefusedController } from './refused.controller.js';
+import { RouteTable } from './route-table.js';
 import { StatusController } from './status.controller.js';
 import { AgainController } from './tasks/again.controller.js';
 import { CancelController } from './tasks/cancel.controller.js';
@@ -21,7 +23,7 @@ import { WebhooksController } from './webhooks/webhooks.controller.js';
 
 @Module({})
 export class ApiModule {
-  static with(context: Context): DynamicModule {
+  static with(context: Context, routes: RouteTable): DynamicModule {
     return {
       module: ApiModule,
       controllers: [
@@ -42,8 +44,13 @@ export class ApiModule {
         StatusController,
         RefusedController,
         WebhooksController,
+        OpenApiController,
       ],
-      providers: [{ provide: Context, useValue: context }, Gatherer],
+      providers: [
+        { provide: Context, useValue: context },
+        { provide: RouteTable, useValue: routes },
+        Gatherer,
+      ],
     };
   }
 }

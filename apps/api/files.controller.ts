@@ -5,8 +5,11 @@ import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { BINARY, sendFile } from './downloads/send.js';
+import { getFile, viewFile } from './files.docs.js';
+import { Describe } from './openapi/operation.js';
 import { parseId } from './paths.js';
 import { problem } from './problem.js';
+import type { SampleView } from './tasks/task-schema.js';
 import { sampleView } from './tasks/task-view.js';
 
 const missing = () => problem(404, 'File not found');
@@ -17,10 +20,11 @@ export class FilesController {
 
   @Get('view/:kind/:value')
   @Needs('read')
+  @Describe(viewFile)
   async view(
     @Param('kind') kind: string,
     @Param('value') value: string,
-  ): Promise<{ sample: ReturnType<typeof sampleView> & { tasks: number[] } }> {
+  ): Promise<{ sample: SampleView & { tasks: number[] } }> {
     const sample = await findSample(this.by.db, sampleKey(kind, value.toLowerCase()));
     if (!sample) throw missing();
     return { sample: { ...sampleView(sample), tasks: await tasksOfSample(this.by.db, sample.id) } };
@@ -28,6 +32,7 @@ export class FilesController {
 
   @Get('get/:sha256')
   @Needs('download')
+  @Describe(getFile)
   async get(@Res() reply: FastifyReply, @Param('sha256') text: string): Promise<void> {
     const sha256 = text.toLowerCase();
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw missing();

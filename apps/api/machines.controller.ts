@@ -3,6 +3,9 @@ import type { MachineRow } from '#storage/entities/machine.entity.js';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { plainDateOrNull } from './dates.js';
+import type { MachineView } from './machine-schema.js';
+import { listMachines, viewMachine } from './machines.docs.js';
+import { Describe } from './openapi/operation.js';
 import { problem } from './problem.js';
 
 @Controller('machines')
@@ -11,20 +14,22 @@ export class MachinesController {
 
   @Get('list')
   @Needs('read')
-  async list(): Promise<{ machines: ReturnType<typeof machineView>[] }> {
+  @Describe(listMachines)
+  async list(): Promise<{ machines: MachineView[] }> {
     return { machines: (await this.by.machines.list()).map(machineView) };
   }
 
   @Get('view/:name')
   @Needs('read')
-  async view(@Param('name') name: string): Promise<{ machine: ReturnType<typeof machineView> }> {
+  @Describe(viewMachine)
+  async view(@Param('name') name: string): Promise<{ machine: MachineView }> {
     const machine = name.includes('\0') ? null : await this.by.machines.find(name);
     if (!machine) throw problem(404, 'Machine not found');
     return { machine: machineView(machine) };
   }
 }
 
-function machineView(machine: MachineRow) {
+function machineView(machine: MachineRow): MachineView {
   return {
     id: machine.id,
     name: machine.name,

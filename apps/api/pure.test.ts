@@ -113,9 +113,9 @@ test('off this host only with a token', async () => {
 
 test('the route table knows the methods of a path', () => {
   const table = new RouteTable();
-  table.add('GET', '/tasks/view/:id');
-  table.add('HEAD', '/tasks/view/:id');
-  table.add('POST', '/tasks/create/file');
+  table.add({ method: 'GET', url: '/tasks/view/:id', config: {} });
+  table.add({ method: 'HEAD', url: '/tasks/view/:id', config: {} });
+  table.add({ method: 'POST', url: '/tasks/create/file', config: {} });
   expect(table.methods('/v1/tasks/view/7/?wait=1')).toEqual(['GET', 'HEAD']);
   expect(table.methods('/tasks/create/file')).toEqual(['POST']);
   expect(table.methods('/tasks/view/7/8')).toEqual([]);

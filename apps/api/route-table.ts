@@ -1,16 +1,28 @@
+import type { FastifyContextConfig } from 'fastify';
 import { normalizeUrl } from './paths.js';
 
-/** Which methods a path has: to answer 405, not 404, to the wrong one. */
-export class RouteTable {
-  readonly #routes: { readonly method: string; readonly pattern: RegExp }[] = [];
+export interface Route {
+  readonly method: string;
+  /** As Fastify has it: `/tasks/view/:id`. */
+  readonly url: string;
+  /** What the decorators of its handler say. */
+  readonly config: FastifyContextConfig;
+}
 
-  /** `url` as Fastify has it: `/tasks/view/:id`. */
-  add(method: string, url: string): void {
+/** The routes there are: to answer 405, not 404, to the wrong method, and to tell of each. */
+export class RouteTable {
+  readonly #routes: (Route & { readonly pattern: RegExp })[] = [];
+
+  get all(): readonly Route[] {
+    return this.#routes;
+  }
+
+  add({ method, url, config }: Route): void {
     const pattern = url
       .split('/')
       .map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[^\w-]/g, '\\$&')))
       .join('/');
-    this.#routes.push({ method, pattern: new RegExp(`^${pattern}$`) });
+    this.#routes.push({ method, url, config, pattern: new RegExp(`^${pattern}$`) });
   }
 
   methods(url: string): readonly string[] {

@@ -51,8 +51,8 @@ export async function createServer(
   });
   const fastify = adapter.getInstance();
   const routes = new RouteTable();
-  fastify.addHook('onRoute', ({ method, url }) => {
-    for (const one of [method].flat()) routes.add(one, url);
+  fastify.addHook('onRoute', ({ method, url, config = {} }) => {
+    for (const one of [method].flat()) routes.add({ method: one, url, config });
   });
   addHeaders(fastify);
   await addGate(fastify, context.settings);
@@ -66,7 +66,7 @@ export async function createServer(
     setTimeout(() => raw.complete || raw.socket.destroy(), LINGER_MS).unref();
   });
 
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(context), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(context, routes), adapter, {
     logger: false,
     bodyParser: false,
     abortOnError: false,

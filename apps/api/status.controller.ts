@@ -4,10 +4,10 @@ import { Controller, Get } from '@nestjs/common';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
 import { diskSpace, type DiskSpace } from './disk.js';
+import { Describe } from './openapi/operation.js';
 import { shared } from './shared.js';
-
-/** The API that is spoken here: clients look at the version before they ask for what only a 2.x has. */
-const CUCKOO_VERSION = '2.0.7';
+import { getStatus } from './status.docs.js';
+import { CUCKOO_VERSION, type Status } from './status-schema.js';
 
 @Controller('cuckoo')
 export class StatusController {
@@ -18,12 +18,13 @@ export class StatusController {
 
   @Get('status')
   @Needs('read')
-  async status(): Promise<object> {
+  @Describe(getStatus)
+  async status(): Promise<Status> {
     return this.#now();
   }
 
   /** Schedulers ask every few seconds: a few cheap queries, and nothing that needs a worker to be there. */
-  async #status(): Promise<object> {
+  async #status(): Promise<Status> {
     const { tasks, machines, home } = this.by;
     const [counts, { total, available }, memory, analyses, binaries] = await Promise.all([
       tasks.counts(),
@@ -63,7 +64,7 @@ async function space(dir: string): Promise<DiskSpace> {
 }
 
 /** @see proc(5), /proc/meminfo */
-async function memoryUse(): Promise<object> {
+async function memoryUse(): Promise<Pick<Status, 'memory' | 'memavail' | 'memtotal'>> {
   const text = await readFile('/proc/meminfo', 'latin1').catch(() => ''); // not on every system: the keys are nullable
   const kilobytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? NaN);

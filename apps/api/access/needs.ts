@@ -1,6 +1,6 @@
-import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import type { Scope } from '#domain/scope.js';
+import { addRouteConfig } from '../route-config.js';
 
 type Params = Readonly<Record<string, string | undefined>>;
 
@@ -17,7 +17,7 @@ declare module 'fastify' {
  * Beside each handler: the scope that a token must have to reach it. Without it, `admin`. What needs `submit` or
  * `admin` changes something: it is refused to pages of other sites, and audited.
  */
-export const Needs = (needs: NeededScope): MethodDecorator => RouteConfig({ needs });
+export const Needs = (needs: NeededScope): MethodDecorator => addRouteConfig({ needs });
 
 export function neededScope({ routeOptions, params }: FastifyRequest): Scope {
   const needs = routeOptions.config.needs ?? 'admin';

@@ -7,9 +7,11 @@ import { insertTask } from '#storage/insert-task.js';
 import { replaceTask } from '#storage/reschedule.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseCount, parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { accept, enqueue } from './accept.js';
+import { rebootTask, rereportTask, rescheduleTask } from './again.docs.js';
 
 const NO_SUCH_TASK = 'There is no analysis with the specified ID';
 
@@ -21,6 +23,7 @@ export class AgainController {
   /** A new task in the old one's place, which becomes `recovered`. */
   @Get(['reschedule/:id', 'reschedule/:id/:priority'])
   @Needs('submit')
+  @Describe(rescheduleTask)
   async reschedule(
     @Param('id') idText: string,
     @Param('priority') priorityText?: string,
@@ -43,6 +46,7 @@ export class AgainController {
   /** Makes the report again from what is stored. */
   @Get('rereport/:id')
   @Needs('submit')
+  @Describe(rereportTask)
   async rereport(@Param('id') idText: string): Promise<{ readonly success: boolean }> {
     const task = await this.#task(idText, 'Task not found');
     if (task.status !== 'reported') return { success: false };
@@ -60,6 +64,7 @@ export class AgainController {
   /** A task that goes on with a machine where an earlier one left it: package `reboot`, on the same kind of machine. */
   @Get('reboot/:id')
   @Needs('submit')
+  @Describe(rebootTask)
   async reboot(
     @Param('id') idText: string,
   ): Promise<{ readonly task_id: number; readonly reboot_id: number }> {

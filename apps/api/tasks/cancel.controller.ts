@@ -2,8 +2,10 @@ import { Controller, HttpCode, Param, Post } from '@nestjs/common';
 import { ERRORS, reason } from '#domain/errors.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
+import { cancelTask } from './cancel.docs.js';
 
 const CANCELLED = `Cancelled by a request [CANCELLED] ${ERRORS.CANCELLED.help}`;
 
@@ -15,6 +17,7 @@ export class CancelController {
   @Post(':id')
   @HttpCode(200)
   @Needs('submit')
+  @Describe(cancelTask)
   async cancel(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = parseId(idText);
     if (id === null) throw notFound();

@@ -5,9 +5,11 @@ import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
+import { Describe } from '../openapi/operation.js';
 import { problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
 import { accept } from './accept.js';
+import { createFile } from './create.docs.js';
 import { ALREADY_SUBMITTED, createdOne, type Created } from './created.js';
 import { markOf, readKey } from './idempotency-key.js';
 import { boolean, readSubmission } from './submission.js';
@@ -19,6 +21,7 @@ export class CreateFileController {
 
   @Post()
   @Needs('submit')
+  @Describe(createFile)
   @HttpCode(200)
   async create(
     @Req() request: FastifyRequest,

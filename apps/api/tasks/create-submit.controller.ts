@@ -5,10 +5,12 @@ import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
+import { Describe } from '../openapi/operation.js';
 import { problem } from '../problem.js';
 import { unhurried } from '../unhurried.js';
 import { whenGone } from '../when-gone.js';
 import { accept, answerOf } from './accept.js';
+import { createSubmit } from './create.docs.js';
 import { markOf, readKey } from './idempotency-key.js';
 import { boolean, given, readSubmission, text, type Fields } from './submission.js';
 import { itemsOfFiles, itemsOfStrings } from './submit-items.js';
@@ -27,6 +29,7 @@ export class CreateSubmitController {
   /** Several files, with containers unpacked, or several lines of text; files win. */
   @Post()
   @Needs('submit')
+  @Describe(createSubmit)
   @HttpCode(200)
   async create(
     @Req() request: FastifyRequest,

@@ -5,8 +5,10 @@ import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { readForm } from '../form.js';
+import { Describe } from '../openapi/operation.js';
 import { problem } from '../problem.js';
 import { accept } from './accept.js';
+import { createUrl } from './create.docs.js';
 import { createdOne, type Created } from './created.js';
 import { markOf, readKey } from './idempotency-key.js';
 import { readSubmission, type Fields } from './submission.js';
@@ -18,6 +20,7 @@ export class CreateUrlController {
 
   @Post()
   @Needs('submit')
+  @Describe(createUrl)
   @HttpCode(200)
   async create(@Req() request: FastifyRequest): Promise<Created> {
     const { home, settings } = this.by;

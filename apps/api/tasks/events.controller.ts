@@ -5,10 +5,12 @@ import { TASK_STATUSES, TERMINAL, type TaskStatus } from '#domain/task.js';
 import { parseEventId } from '#queue/events.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
 import { allEvents, taskEvents } from './event-stream.js';
+import { streamAll, streamOne } from './events.docs.js';
 
 type QueryValues = Readonly<Record<string, unknown>>;
 
@@ -19,6 +21,7 @@ export class EventsController {
 
   @Get()
   @Needs('read')
+  @Describe(streamAll)
   async all(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -33,6 +36,7 @@ export class EventsController {
 
   @Get(':id')
   @Needs('read')
+  @Describe(streamOne)
   async one(
     @Param('id') idText: string,
     @Req() request: FastifyRequest,

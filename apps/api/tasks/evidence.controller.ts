@@ -7,8 +7,10 @@ import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { filesIn } from '../downloads/members.js';
 import { BINARY, sendFile } from '../downloads/send.js';
+import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';
+import { getFullMemory, getMemory, getPcap, listMemory } from './evidence.docs.js';
 
 const noDump = () => problem(404, 'Memory dump not found');
 /** What Cuckoo takes off the names of dumps, and clients put on the files they save. */
@@ -21,6 +23,7 @@ export class EvidenceController {
 
   @Get('pcap/get/:id')
   @Needs('download')
+  @Describe(getPcap)
   async pcap(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     const file = await openBelow(this.#dir(id), ARTIFACTS.pcap).catch((cause: unknown) => {
       throw problem(500, 'An error occurred while reading PCAP', cause);
@@ -31,6 +34,7 @@ export class EvidenceController {
   /** Where Cuckoo's web interface has the memory of the whole machine. */
   @Get('full_memory/:id')
   @Needs('download')
+  @Describe(getFullMemory)
   async fullMemory(@Res() reply: FastifyReply, @Param('id') idText: string): Promise<void> {
     const file = await openBelow(this.#dir(idText), ARTIFACTS.memory);
     await sendFile(reply, file, { type: BINARY, name: `${readId(idText)}-${ARTIFACTS.memory}` }, noDump());
@@ -38,6 +42,7 @@ export class EvidenceController {
 
   @Get('memory/list/:id')
   @Needs('read')
+  @Describe(listMemory)
   async memoryList(@Param('id') id: string): Promise<{ dump_files: string[] }> {
     const dumps: string[] = [];
     await using folder = await openBelow(this.#dir(id), ARTIFACTS.dumps);
@@ -48,6 +53,7 @@ export class EvidenceController {
 
   @Get('memory/get/:id/:name')
   @Needs('download')
+  @Describe(getMemory)
   async memory(
     @Res() reply: FastifyReply,
     @Param('id') id: string,

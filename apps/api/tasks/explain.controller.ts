@@ -10,8 +10,10 @@ import { recentRunSeconds } from '#storage/recent-runs.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
+import { Describe } from '../openapi/operation.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
+import { explainTask, type ExplanationView } from './explain.docs.js';
 import { explain, type Facts } from './explain.js';
 
 @Controller('tasks/explain')
@@ -21,7 +23,8 @@ export class ExplainController {
   /** Why the task is where it is. `lane`, `ahead`, `position` and `estimate` are null when it does not wait for its turn. */
   @Get(':id')
   @Needs('read')
-  async explain(@Param('id') idText: string): Promise<object> {
+  @Describe(explainTask)
+  async explain(@Param('id') idText: string): Promise<ExplanationView> {
     const id = parseId(idText);
     if (id === null) throw notFound();
     const found = await this.by.tasks.find(id);

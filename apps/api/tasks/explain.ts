@@ -20,18 +20,21 @@ export interface Facts {
   readonly runSeconds: number | null;
 }
 
-export type Reason =
-  | 'waiting_for_machine'
-  | 'ahead_in_lane'
-  | 'no_machine'
-  | 'no_matching_machine'
-  | 'disk_full'
-  | 'queue_unavailable'
-  | 'not_queued'
-  | 'retrying'
-  | 'running'
-  | 'processing'
-  | 'ended';
+export const REASONS = [
+  'waiting_for_machine',
+  'ahead_in_lane',
+  'no_machine',
+  'no_matching_machine',
+  'disk_full',
+  'queue_unavailable',
+  'not_queued',
+  'retrying',
+  'running',
+  'processing',
+  'ended',
+] as const;
+
+export type Reason = (typeof REASONS)[number];
 
 export interface Explanation {
   readonly reason: Reason;

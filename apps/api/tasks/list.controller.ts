@@ -4,10 +4,12 @@ import type { FastifyReply } from 'fastify';
 import type { TaskDetails, TaskFilter } from '#storage/task-details.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseCount, parseId } from '../paths.js';
 import { notFound } from '../problem.js';
 import { formatCursor } from './cursor.js';
 import { readListQuery, type ListQuery } from './list-query.js';
+import { listTasks, listTasksOfSample } from './list.docs.js';
 import { taskIdView, taskView } from './task-view.js';
 
 /** Tasks of a list that is answered in one piece; a longer one is streamed. */
@@ -21,6 +23,7 @@ export class ListController {
 
   @Get(['list', 'list/:limit', 'list/:limit/:offset'])
   @Needs('read')
+  @Describe(listTasks)
   async list(
     @Res() reply: FastifyReply,
     @Query() query: Record<string, unknown>,
@@ -37,6 +40,7 @@ export class ListController {
   /** An unknown sample is a sample without tasks. */
   @Get('sample/:id')
   @Needs('read')
+  @Describe(listTasksOfSample)
   async ofSample(
     @Res() reply: FastifyReply,
     @Query() query: Record<string, unknown>,

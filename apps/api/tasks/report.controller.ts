@@ -20,9 +20,11 @@ import { analysisMembers } from '../downloads/members.js';
 import { findElement, sendParts, summarize } from '../downloads/report-part.js';
 import { sendFile } from '../downloads/send.js';
 import { tarOf } from '../downloads/tar.js';
+import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
+import { getReport, getReportPage, getSummary } from './report.docs.js';
 import { readWait, untilEnded } from './wait.js';
 
 /** Characters of `elements`. */
@@ -41,6 +43,7 @@ export class ReportController {
   /** An unknown format is told before an unknown task. */
   @Get(['tasks/report/:id', 'tasks/report/:id/:format'])
   @Needs(({ format = 'json' }) => (ARCHIVE_FORMATS.has(format.toLowerCase()) ? 'download' : 'read'))
+  @Describe(getReport)
   async report(
     @Res() reply: FastifyReply,
     @Param('id') idText: string,
@@ -61,6 +64,7 @@ export class ReportController {
 
   @Get('tasks/summary/:id')
   @Needs('read')
+  @Describe(getSummary)
   async summary(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     await this.#sendParts(reply, readId(id), summarize);
   }
@@ -68,6 +72,7 @@ export class ReportController {
   /** Where Cuckoo's web interface has the page: clients link it. */
   @Get('analysis/:id/summary')
   @Needs('read')
+  @Describe(getReportPage)
   async page(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     await this.#sendReport(reply, readId(id), HTML_REPORT);
   }

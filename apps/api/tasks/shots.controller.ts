@@ -11,8 +11,10 @@ import { Gatherer } from '../downloads/gatherer.js';
 import { filesIn } from '../downloads/members.js';
 import { sendFile } from '../downloads/send.js';
 import { zipOf } from '../downloads/zip.js';
+import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';
+import { getShot, getShots } from './shots.docs.js';
 
 @Controller('tasks/screenshots')
 export class ShotsController {
@@ -23,6 +25,7 @@ export class ShotsController {
 
   @Get(':id')
   @Needs('read')
+  @Describe(getShots)
   async all(@Res() reply: FastifyReply, @Param('id') idText: string): Promise<void> {
     const id = readId(idText);
     await using folder = await this.#open(id);
@@ -33,6 +36,7 @@ export class ShotsController {
 
   @Get(':id/:shot')
   @Needs('read')
+  @Describe(getShot)
   async one(@Res() reply: FastifyReply, @Param('id') id: string, @Param('shot') shot: string): Promise<void> {
     const missing = problem(404, 'Screenshot not found!');
     await using folder = await this.#open(readId(id));

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Sample, Task } from '#domain/task.js';
 import type { Guest, TaskDetails } from '#storage/task-details.js';
 import { plainDate, plainDateOrNull } from '../dates.js';
+import type { GuestView, SampleView, TaskView } from './task-schema.js';
 
 /** A task as GET /tasks/view and /tasks/list show it: keys, nulls and date format are a contract. */
-export function taskView({ task, guest, errors, submitId }: TaskDetails, targets: string) {
+export function taskView({ task, guest, errors, submitId }: TaskDetails, targets: string): TaskView {
   return {
     id: task.id,
     category: task.category,
@@ -41,7 +42,7 @@ export function taskIdView({ task }: TaskDetails) {
   return { id: task.id, completed_on: plainDateOrNull(task.completedOn) };
 }
 
-export function sampleView(sample: Sample) {
+export function sampleView(sample: Sample): SampleView {
   const { id, fileSize, fileType, md5, crc32, sha1, sha256, sha512, ssdeep } = sample;
   return { id, file_size: fileSize, file_type: fileType, md5, crc32, sha1, sha256, sha512, ssdeep };
 }
@@ -51,7 +52,7 @@ export function targetOf(task: Task, targets: string): string {
   return task.sample ? join(targets, task.sample.sha256, task.target) : task.target;
 }
 
-function guestView(guest: Guest, taskId: number) {
+function guestView(guest: Guest, taskId: number): GuestView {
   const { id, name, label, manager, status, startedOn, shutdownOn } = guest;
   return {
     id,

@@ -5,10 +5,13 @@ import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import { removeAnalysis } from '#storage/analyses.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
+import type { TaskView } from './task-schema.js';
 import { taskView } from './task-view.js';
+import { deleteTask, viewTask } from './tasks.docs.js';
 import { readWait } from './wait.js';
 
 @Controller('tasks')
@@ -17,11 +20,12 @@ export class TasksController {
 
   @Get('view/:id')
   @Needs('read')
+  @Describe(viewTask)
   async view(
     @Res({ passthrough: true }) reply: FastifyReply,
     @Param('id') idText: string,
     @Query('wait') wait?: unknown,
-  ): Promise<{ task: ReturnType<typeof taskView> }> {
+  ): Promise<{ task: TaskView }> {
     const id = parseId(idText);
     if (id === null) throw notFound();
     const seconds = readWait(wait);
@@ -37,6 +41,7 @@ export class TasksController {
 
   @Get('delete/:id')
   @Needs('admin')
+  @Describe(deleteTask)
   async delete(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = parseId(idText);
     if (id === null) throw notFound();

@@ -4,10 +4,13 @@ import type { DeliveryRow } from '#storage/entities/delivery.entity.js';
 import type { WebhookRow } from '#storage/entities/webhook.entity.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { Describe } from '../openapi/operation.js';
 import { parseCount, parseId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { eventName, messageId } from './message.js';
 import { readWebhook } from './webhook-form.js';
+import type { DeliveryView, WebhookView } from './webhook-schema.js';
+import { createWebhook, deleteWebhook, listDeliveries, listWebhooks, redeliver } from './webhooks.docs.js';
 
 /** Each one costs a request per task that ends. */
 const MOST_WEBHOOKS = 100;
@@ -22,6 +25,7 @@ export class WebhooksController {
   @Post()
   @HttpCode(200)
   @Needs('admin')
+  @Describe(createWebhook)
   async create(@Req() request: FastifyRequest): Promise<object> {
     const { webhooks, settings } = this.by;
     const wanted = await readWebhook(request, settings.webhooks.allow_private);
@@ -34,12 +38,14 @@ export class WebhooksController {
 
   @Get()
   @Needs('admin')
+  @Describe(listWebhooks)
   async list(): Promise<object> {
     return { webhooks: (await this.by.webhooks.list()).map(webhookView) };
   }
 
   @Delete(':id')
   @Needs('admin')
+  @Describe(deleteWebhook)
   async delete(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = readId(idText);
     if (!(await this.by.webhooks.delete(id))) throw problem(404, 'Webhook not found');
@@ -49,6 +55,7 @@ export class WebhooksController {
   /** Newest first; `next` is what to ask `before` with for the following page, null on the last one. */
   @Get(':id/deliveries')
   @Needs('admin')
+  @Describe(listDeliveries)
   async deliveries(
     @Param('id') idText: string,
     @Query('limit') limitText?: unknown,
@@ -69,6 +76,7 @@ export class WebhooksController {
   @Post('deliveries/:id/redeliver')
   @HttpCode(200)
   @Needs('admin')
+  @Describe(redeliver)
   async redeliver(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = readId(idText);
     const { webhooks, deliveries, deliverer } = this.by;
@@ -88,7 +96,7 @@ export class WebhooksController {
 }
 
 /** Dates are ISO 8601 in UTC: nothing of Cuckoo's looks at these. */
-function webhookView({ id, url, statuses, createdOn, disabledOn }: WebhookRow) {
+function webhookView({ id, url, statuses, createdOn, disabledOn }: WebhookRow): WebhookView {
   return {
     id,
     url,
@@ -98,7 +106,7 @@ function webhookView({ id, url, statuses, createdOn, disabledOn }: WebhookRow) {
   };
 }
 
-function deliveryView(row: DeliveryRow) {
+function deliveryView(row: DeliveryRow): DeliveryView {
   return {
     id: row.id,
     webhook_id: row.webhookId,

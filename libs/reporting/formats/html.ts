@@ -1,6 +1,3 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Report } from '#domain/report.js';
 import type { Assets, ReportFormat } from '../format.js';
 import { about } from './html/about.js';
@@ -13,18 +10,9 @@ import { processes } from './html/processes.js';
 import { screenshots } from './html/screenshots.js';
 import { signatures } from './html/signatures.js';
 import { story } from './html/story.js';
+import { contentPolicy, readStyle } from './html/style.js';
 import { techniques } from './html/techniques.js';
 import { targetName, verdict } from './html/verdict.js';
-
-const STYLE = join(import.meta.dirname, 'assets', 'report.css');
-
-/** No script, no request, no style but ours: whatever text slipped through could still do nothing. */
-function policy(style: string): Markup {
-  const hash = createHash('sha256').update(style).digest('base64');
-  return new Markup(
-    `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`,
-  );
-}
 
 const NAVIGATION = [
   ['story', 'What happened'],
@@ -49,7 +37,7 @@ function head(report: Report, style: string): Markup {
   const links = NAVIGATION.filter(([id]) => present(report, id));
   return markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy(style)}">
+<meta http-equiv="Content-Security-Policy" content="${new Markup(contentPolicy(style))}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">
 <title>${cut(targetName(report), 80)} – ${report.malkoha.score.label} – Malkoha</title>
 <style>${new Markup(style)}</style></head><body>
@@ -60,7 +48,7 @@ function head(report: Report, style: string): Markup {
 }
 
 async function* render(report: Report, assets: Assets): AsyncGenerator<string> {
-  const style = await readFile(STYLE, 'utf8');
+  const style = await readStyle();
   const parts: readonly ((report: Report) => Part)[] = [
     verdict,
     story,

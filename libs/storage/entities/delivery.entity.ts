@@ -2,7 +2,8 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import type { TaskStatus } from '#domain/task.js';
 import { DATE } from '../columns.js';
 
-export type DeliveryState = 'pending' | 'delivered' | 'failed';
+export const DELIVERY_STATES = ['pending', 'delivered', 'failed'] as const;
+export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
 /** One message of a webhook: made by a trigger, in the transaction that ends the task (see migrations/0004-webhooks.ts). */
 @Entity('webhook_deliveries')

@@ -1,5 +1,6 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Machine } from '#domain/machine.js';
 import type { TaskStatus } from '#domain/task.js';
 import { analysisDir } from '#storage/analyses.js';
 import type { TestApi } from '../../support/api.js';
@@ -20,6 +21,17 @@ const STATES: Readonly<Record<Exclude<Given, 'unknown' | 'url'>, readonly TaskSt
   bare: ['running', 'completed', 'reported'],
   gone: ['running', 'completed', 'reported'],
   failed: ['running', 'failed_analysis'],
+};
+
+/** As its worker would register it. */
+export const LINUX1: Machine = {
+  name: 'linux1',
+  label: 'linux1',
+  platform: 'linux',
+  tags: ['x64'],
+  ip: '192.168.56.101',
+  resultServer: { ip: '192.168.56.1', port: 2042 },
+  snapshot: null,
 };
 
 export const REPORT = {
