@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -33,6 +34,8 @@ const databases = values.databases.split(',');
 const seconds = Number(values.seconds);
 const connections = Number(values.connections);
 const root = fileURLToPath(new URL('../../', import.meta.url));
+
+const SAMPLE_BYTES = 4096;
 
 interface Load {
   readonly per_second: number;
@@ -81,7 +84,10 @@ async function measure(kind: string, size: number): Promise<Record<string, Load>
     const against = bare.per_second;
     const random = () => 1 + Math.floor(Math.random() * size);
     const boundary = 'XX';
-    const small = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n`;
+    const head = Buffer.from(
+      `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n`,
+    );
+    const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
     return {
       view: await load(url, { path: () => `/tasks/view/${random()}` }, against),
       status: await load(`${url}/cuckoo/status`, {}, against),
@@ -92,7 +98,7 @@ async function measure(kind: string, size: number): Promise<Record<string, Load>
         {
           method: 'POST',
           headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
-          body: () => `${small}${random()}${'x'.repeat(4096)}\r\n--${boundary}--\r\n`,
+          body: () => Buffer.concat([head, randomBytes(SAMPLE_BYTES), tail]),
         },
         against,
       ),
@@ -104,7 +110,7 @@ interface Request {
   readonly path?: () => string;
   readonly method?: 'GET' | 'POST';
   readonly headers?: Record<string, string>;
-  readonly body?: () => string;
+  readonly body?: () => Buffer;
 }
 
 async function load(url: string, { path, body, ...rest }: Request, against: number): Promise<Load> {
