@@ -1,6 +1,7 @@
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fileFacts } from '#formats/file-facts.js';
 import { THREADS } from '../../../test/support/threads.js';
@@ -55,8 +56,35 @@ describe('facts of uploads', () => {
     expect(await Promise.all(ended)).toEqual(started.map(({ length }, n) => (n % 4 === 0 ? null : length)));
   });
 
+  test('nothing is left open of uploads that are given up, however early', async () => {
+    const path = join(dir, 'given up');
+    await writeFile(path, 'half');
+    for (let n = 0; n < 300; n += 1) {
+      const facts = threads.follow(path);
+      await sleep(n % 3);
+      facts[Symbol.dispose]();
+    }
+    using last = threads.follow(path); // the thread is through with the others when it has answered this one
+    last.grew(4);
+    expect((await last.finish()).fileSize).toBe(4);
+    await until(async () => !(await openFiles()).includes(path));
+  });
+
   test('a file that is not there is the error of who waits for it', async () => {
     using facts = threads.follow(join(dir, 'not there'));
     await expect(facts.finish()).rejects.toThrow('ENOENT');
   });
 });
+
+/** Threads share them. */
+async function openFiles(): Promise<readonly string[]> {
+  const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return Promise.all(links);
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries += 1) {
+    if (tries === 100) throw new Error('it never held');
+    await sleep(50);
+  }
+}

@@ -16,11 +16,13 @@ const CHUNK = 256 * 1024;
 
 /** Runs in a thread: hashes, and what libmagic makes of hostile bytes, take more time than all else of an upload. */
 export default async function factsOf({ path, grown }: FactsJob): Promise<Omit<Sample, 'id'>> {
+  // Listened to from the start: an upload may be given up before the file is open here.
+  const sizes = on(grown, 'message', { close: ['close'] }) as AsyncIterable<[number | 'end']>;
   const facts = new FileFactsBuilder();
   const buffer = Buffer.allocUnsafe(CHUNK);
   await using file = await open(path, 'r');
   let at = 0;
-  for await (const [size] of on(grown, 'message', { close: ['close'] }) as AsyncIterable<[number | 'end']>) {
+  for await (const [size] of sizes) {
     if (size === 'end') {
       const { size: fileSize, type: fileType, ...hashes } = await facts.finish();
       return { fileSize, fileType, ...hashes };
