@@ -70,7 +70,8 @@ test('a disk that is too full to accept a task is said, with the remedy', async 
   await using home = await makeHome('[cuckoo]\nfreespace = 999999999\n');
   const { code, stderr } = await malkoha(home, 'analyze', noop);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/507 .*free/i);
+  expect(stderr).toMatch(/Only \d+ MB are free in .* \(507 from/);
+  expect(stderr).toContain('Free disk space');
 });
 
 test('a configuration that is wrong names file, line, key and what is accepted', async () => {
