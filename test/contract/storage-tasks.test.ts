@@ -224,6 +224,12 @@ onEachDatabase((fresh, kind) => {
     }
   });
 
+  test('an error may quote anything, also what PostgreSQL has no text for', async () => {
+    const { id } = await tasks.create(aSubmission(), null);
+    await tasks.addError(id, null, 'the agent said "a\0b"');
+    expect((await tasks.find(id))?.errors).toEqual(['the agent said "a\ufffdb"']);
+  });
+
   test('the counts follow every task through every change', async () => {
     const made = await Promise.all(Array.from({ length: 6 }, () => tasks.create(submission, null)));
     const [first = 0, second = 0, third = 0] = made.map((task) => task.id);
