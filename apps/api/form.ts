@@ -4,6 +4,8 @@ import { problem } from './problem.js';
 
 /** Bytes of one field that is not a file. */
 const FIELD_LIMIT = 1024 * 1024;
+/** Bytes of all of them together: they are in memory. */
+const FIELDS_LIMIT = 4 * FIELD_LIMIT;
 /** Parts of one form. */
 const PARTS_LIMIT = 1000;
 
@@ -32,6 +34,7 @@ export async function readForm(
     throw problem(415, 'Send a form: multipart/form-data or application/x-www-form-urlencoded');
   }
   const fields: [string, string][] = [];
+  let size = 0;
   try {
     for await (const part of request.parts(options(files !== undefined))) {
       if (part.type === 'file') {
@@ -40,7 +43,12 @@ export async function readForm(
       } else {
         if (part.valueTruncated)
           throw problem(413, `"${part.fieldname}" is longer than ${FIELD_LIMIT} bytes`);
-        fields.push([part.fieldname, String(part.value)]);
+        // What is labelled as JSON comes parsed.
+        const value = typeof part.value === 'string' ? part.value : JSON.stringify(part.value);
+        size += Buffer.byteLength(value);
+        if (size > FIELDS_LIMIT)
+          throw problem(413, `The fields are longer than ${FIELDS_LIMIT} bytes together`);
+        fields.push([part.fieldname, value]);
       }
     }
   } catch (error) {

@@ -7,6 +7,7 @@ import { addAudit } from './access/audit.js';
 import { addGate } from './access/gate.js';
 import { ApiModule } from './api.module.js';
 import type { Context } from './context.js';
+import { addDrain } from './drain.js';
 import { ErrorFilter } from './error.filter.js';
 import { addHeaders, answerGarbage } from './hooks.js';
 import { addPace } from './pace.js';
@@ -26,9 +27,11 @@ export interface TimeLimits {
   readonly headers: number;
   /** Some of a body must come in each. */
   readonly pace: number;
+  /** What is under way when the API closes must end within. */
+  readonly drain: number;
 }
 
-export const TIME_LIMITS: TimeLimits = { idle: 120_000, headers: 60_000, pace: 60_000 };
+export const TIME_LIMITS: TimeLimits = { idle: 120_000, headers: 60_000, pace: 60_000, drain: 5000 };
 
 /** The API, not yet listening. */
 export async function createServer(
@@ -46,7 +49,9 @@ export async function createServer(
       // Node would answer those without a Host itself, without our headers.
       requireHostHeader: false,
     },
+    // After addDrain has let requests end; whatever comes meanwhile is answered too.
     forceCloseConnections: true,
+    return503OnClosing: false,
     clientErrorHandler: answerGarbage,
   });
   const fastify = adapter.getInstance();
@@ -54,6 +59,7 @@ export async function createServer(
   fastify.addHook('onRoute', ({ method, url, config = {} }) => {
     for (const one of [method].flat()) routes.add({ method: one, url, config });
   });
+  addDrain(fastify, limits.drain);
   addHeaders(fastify);
   await addGate(fastify, context.settings);
   addPace(fastify, limits.pace);

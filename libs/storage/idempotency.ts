@@ -54,7 +54,8 @@ async function find<T>(
   { scope, key, fingerprint }: RequestMark,
 ): Promise<Exclude<Once<T>, { kind: 'done' }> | null> {
   const row = await db.findOneBy(IdempotencyRow, { scope, key });
-  if (!row || row.addedOn < oldest()) return null;
+  // SQLite has one connection: this may be a request that is still at work, whose transaction may yet come to nothing.
+  if (!row || row.addedOn < oldest() || row.answer === '') return null;
   if (row.fingerprint !== fingerprint) return { kind: 'another request' };
   return { kind: 'repeated', answer: JSON.parse(row.answer) as T };
 }

@@ -78,6 +78,19 @@ export async function insertOnce(
 
 async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<number[]> {
   if (names.length === 0) return [];
+  const rows = await db.findBy(TagRow, { name: In([...names]) });
+  const added = names.filter((name) => rows.every((row) => row.name !== name));
+  if (added.length > 0) {
+    await insertTags(db, added);
+    rows.push(...(await db.findBy(TagRow, { name: In(added) })));
+  }
+  return rows.map((row) => row.id);
+}
+
+async function insertTags(db: EntityManager, names: readonly string[]): Promise<void> {
+  // On PostgreSQL two transactions that add the same tags in another order would wait for each other's.
+  const sqlite = db.dataSource.options.type === 'better-sqlite3';
+  if (!sqlite) await db.query('LOCK TABLE tags IN SHARE ROW EXCLUSIVE MODE');
   await db
     .createQueryBuilder()
     .insert()
@@ -86,6 +99,4 @@ async function tagIdsOf(db: EntityManager, names: readonly string[]): Promise<nu
     .orIgnore()
     .updateEntity(false)
     .execute();
-  const rows = await db.findBy(TagRow, { name: In([...names]) });
-  return rows.map((row) => row.id);
 }

@@ -242,7 +242,12 @@ export class Tasks {
   /** For people; `action` is a short word for programs, often an error code. */
   async addError(taskId: number, action: string | null, message: string): Promise<void> {
     await write(this.db, (db) =>
-      db.insert(ErrorRow, { taskId, action, message: message.slice(0, MESSAGE_LIMIT) }),
+      // PostgreSQL has no text with a NUL in it, and what is quoted may come from a guest.
+      db.insert(ErrorRow, {
+        taskId,
+        action,
+        message: message.slice(0, MESSAGE_LIMIT).replaceAll('\0', '\ufffd'),
+      }),
     );
   }
 

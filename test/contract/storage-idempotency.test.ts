@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { openDatabase } from '#storage/database.js';
-import { once } from '#storage/idempotency.js';
+import { doneBefore, once } from '#storage/idempotency.js';
 import { insertTask } from '#storage/insert-task.js';
 import { replaceTask } from '#storage/reschedule.js';
 import { Tasks } from '#storage/tasks.js';
@@ -51,6 +51,16 @@ onEachDatabase((fresh, kind) => {
     await expect(failing).rejects.toThrow('no');
     expect((await tasks.counts()).total).toBe(0);
     expect(await make(db)).toMatchObject({ kind: 'done' });
+  });
+
+  test('while the first is at work, who only looks is told that nothing was done before', async () => {
+    let looked: unknown;
+    await once(db, mark, async () => {
+      looked = await doneBefore(db, mark);
+      return 1;
+    });
+    expect(looked).toBeNull();
+    expect(await doneBefore(db, mark)).toEqual({ kind: 'repeated', answer: 1 });
   });
 
   test('of several that replace a task one wins', async () => {

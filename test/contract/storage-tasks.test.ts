@@ -224,6 +224,26 @@ onEachDatabase((fresh, kind) => {
     }
   });
 
+  test('the counts take no more room with every connection there ever was', async () => {
+    for (let n = 0; n < 4; n++) {
+      const other = await openDatabase(connection);
+      const { id } = await new Tasks(other).create(aSubmission(), null);
+      await new Tasks(other).move(id, 'pending', 'failed_analysis');
+      await other.destroy();
+    }
+    expect(await tasks.counts()).toMatchObject({ pending: 0, failed_analysis: 4, total: 4 });
+    expect(await db.query('SELECT status FROM task_counts ORDER BY status')).toEqual([
+      { status: 'failed_analysis' },
+      { status: 'pending' },
+    ]);
+  });
+
+  test('an error may quote anything, also what PostgreSQL has no text for', async () => {
+    const { id } = await tasks.create(aSubmission(), null);
+    await tasks.addError(id, null, 'the agent said "a\0b"');
+    expect((await tasks.find(id))?.errors).toEqual(['the agent said "a\ufffdb"']);
+  });
+
   test('the counts follow every task through every change', async () => {
     const made = await Promise.all(Array.from({ length: 6 }, () => tasks.create(submission, null)));
     const [first = 0, second = 0, third = 0] = made.map((task) => task.id);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../support/api.js';
-import { ask } from '../support/api-client.js';
+import { ask, postRaw, viewTask } from '../support/api-client.js';
 import { PROPERTIES } from '../support/malformed.js';
 
 let api: TestApi;
@@ -27,4 +27,25 @@ describe('REST API: malformed requests', () => {
     const { status, body } = await ask(api, '/tasks/create/url', { method: 'POST', body: form });
     expect([status, Object.keys(body)]).toEqual([413, ['message']]);
   });
+
+  test('a field that is labelled as JSON is the text that was sent', async () => {
+    const part = (name: string, value: string) =>
+      `--XX\nContent-Disposition: form-data; name="${name}"\nContent-Type: application/json\n\n${value}\n`;
+    const { body } = await postRaw(
+      api,
+      '/tasks/create/url',
+      `${part('url', '"http://example.test/"')}${part('custom', '{"case":[1]}')}--XX--\n`,
+    );
+    expect((await viewTask(api, body.task_id))['custom']).toBe('{"case":[1]}');
+  });
+
+  test.each(['', 'Content-Type: application/json\n'])(
+    'fields that are large together are refused (%j)',
+    async (type) => {
+      const value = `["${'x'.repeat(1024 * 1024 - 5)}"]`;
+      const field = `--XX\nContent-Disposition: form-data; name="f"\n${type}\n${value}\n`;
+      const { status, body } = await postRaw(api, '/tasks/create/url', `${field.repeat(8)}--XX--\n`);
+      expect([status, body]).toEqual([413, { message: 'The fields are longer than 4194304 bytes together' }]);
+    },
+  );
 });

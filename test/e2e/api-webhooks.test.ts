@@ -38,6 +38,22 @@ describe('webhooks', () => {
     await api[Symbol.asyncDispose]();
   });
 
+  test('a receiver that answers with another protocol has not taken the message, and holds nothing up', async () => {
+    await using receiver = await startReceiver((_n, { socket }) => {
+      socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n');
+      return null;
+    });
+    const hook = await register(api, receiver.url);
+    await endedTask();
+    const entry = await settled(api, hook, ({ last_error }) => last_error !== null);
+    expect(entry).toMatchObject({
+      state: 'pending',
+      last_status: null,
+      last_error: 'the connection ended without an answer',
+    });
+    await remove(`/webhooks/${hook.id}`);
+  });
+
   test('the end of a task is sent at once, signed, with the task as it is', async () => {
     await using receiver = await startReceiver();
     const hook = await register(api, `${receiver.url}/hook?x=1`);

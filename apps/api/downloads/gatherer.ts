@@ -17,11 +17,9 @@ export class Gatherer {
   constructor(private readonly by: Context) {}
 
   async send(reply: FastifyReply, bytes: AsyncIterable<Buffer>, label: Label): Promise<void> {
-    const { home, shutdown } = this.by;
-    const signal = AbortSignal.any([whenGone(reply), shutdown]);
-    const download = await unhurried(reply, () =>
-      this.#slots.run(() => gather(home.scratch, bytes, signal), signal),
-    );
+    const { scratch } = this.by.home;
+    const gone = whenGone(reply);
+    const download = await unhurried(reply, () => this.#slots.run(() => gather(scratch, bytes, gone), gone));
     await sendDownload(reply, download, label);
   }
 }

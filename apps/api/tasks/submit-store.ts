@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { quoted } from '#domain/quoted.js';
 import type { Submission } from '#domain/task.js';
 import { SubmitRow, type SubmittedItem } from '#storage/entities/submit.entity.js';
-import { insertSample, insertTask } from '#storage/insert-task.js';
+import { insertSample, insertTask, type InsertedSample } from '#storage/insert-task.js';
 import type { Accepted, Stored } from './accept.js';
 import { ALREADY_SUBMITTED } from './created.js';
 import type { Item, Items } from './submit-items.js';
@@ -24,7 +24,8 @@ export interface Wanted extends Items {
 
 /** Inside a transaction: the request, its samples, and a task for each item. */
 export async function storeItems(db: EntityManager, request: Wanted): Promise<Accepted<Submitted>> {
-  const { known, errors } = await knownFiles(db, request);
+  const samples = await storeSamples(db, request.items);
+  const { known, errors } = knownFiles(request, samples);
   const all = [...request.errors, ...errors];
   const isText = request.items.every(({ category }) => category === 'url');
   const row = await db.insert(SubmitRow, {
@@ -40,7 +41,7 @@ export async function storeItems(db: EntityManager, request: Wanted): Promise<Ac
     if (item.category !== 'url' && known.has(item.sent)) continue;
     const submission = submissionOf(item, request.wanted);
     const sample = sampleOf(item);
-    const sampleId = sample && (await insertSample(db, sample)).id;
+    const sampleId = (sample && samples.get(sample.sha256)?.id) ?? null;
     const id = await insertTask(db, submission, { sampleId, submitId });
     tasks.push({ ...submission, id });
     shown.push(shownItem(item, id, shown));
@@ -50,18 +51,36 @@ export async function storeItems(db: EntityManager, request: Wanted): Promise<Ac
 }
 
 /**
- * A sample for each file as it was sent, containers too: who asks for its hash finds it. Of those that are known
- * already, `unique` wants no tasks.
+ * A sample, by its SHA-256, for each file as it was sent, containers too: who asks for its hash finds it. In order: two
+ * transactions that store the same new samples must not wait for each other's.
  */
-async function knownFiles(
+async function storeSamples(
   db: EntityManager,
+  items: readonly Item[],
+): Promise<ReadonlyMap<string, InsertedSample>> {
+  const all = items.flatMap((item) => (item.category === 'url' ? [] : [item.sent.sample, sampleOf(item)]));
+  const wanted = new Map(all.flatMap((sample) => (sample === null ? [] : [[sample.sha256, sample]])));
+  const stored = new Map<string, InsertedSample>();
+  for (const sha256 of [...wanted.keys()].toSorted()) {
+    const sample = wanted.get(sha256);
+    if (sample) stored.set(sha256, await insertSample(db, sample));
+  }
+  return stored;
+}
+
+/** Of the files that were known before, or came before in the same request, `unique` wants no tasks. */
+function knownFiles(
   { items, unique }: Wanted,
-): Promise<{ readonly known: ReadonlySet<Upload>; readonly errors: readonly string[] }> {
+  samples: ReadonlyMap<string, InsertedSample>,
+): { readonly known: ReadonlySet<Upload>; readonly errors: readonly string[] } {
   const sent = new Set(items.flatMap((item) => (item.category === 'url' ? [] : [item.sent])));
   const known = new Set<Upload>();
+  const earlier = new Set<string>();
   for (const upload of sent) {
-    const { isNew } = await insertSample(db, upload.sample);
+    const { sha256 } = upload.sample;
+    const isNew = samples.get(sha256)?.isNew === true && !earlier.has(sha256);
     if (unique === 'unique' && !isNew) known.add(upload);
+    earlier.add(sha256);
   }
   return { known, errors: [...known].map(({ name }) => `${quoted(name)}: ${ALREADY_SUBMITTED}`) };
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { request as httpRequest, STATUS_CODES, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { lookupOutside, mustBeOutside } from './address.js';
@@ -33,10 +32,15 @@ export async function post(
     signal,
     ...(!allowPrivate && { lookup: lookupOutside }),
   });
-  const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    request.once('response', resolve);
+    request.once('error', reject);
+    // Without either: Node closes the connection to a receiver that changes the protocol (101).
+    request.once('close', () => reject(new Error('the connection ended without an answer')));
+  });
   request.end(body);
   try {
-    const [answer] = await answered;
+    const answer = await answered;
     await skim(answer);
     return answer.statusCode ?? 0;
   } catch (error) {
