@@ -14,7 +14,9 @@ describe('REST API: the end of the process', () => {
   beforeEach(async () => {
     api = await startApi();
   });
-  afterEach(() => api[Symbol.asyncDispose]());
+  afterEach(async () => {
+    await api[Symbol.asyncDispose]();
+  });
 
   test('an upload under way is answered, its task is stored, and the connection is closed', async () => {
     const [socket, answer] = await begin(BODY.length);
