@@ -39,6 +39,7 @@ test('a zip with the marks of a document or a program is one', () => {
   const zip = (name: string) => rawZip([{ name, content: 'x' }, { name: 'b', content: 'y' }]); // prettier-ignore
   expect(containerKind(zip('[Content_Types].xml'), 'a.zip')).toBeNull();
   expect(containerKind(zip('a'), 'a.docx')).toBe('zip');
+  expect(containerKind(zip(`mimetype${'x'.repeat(300)}`), 'a.zip')).toBe('zip');
 });
 
 test('no bytes make it fail', () => {

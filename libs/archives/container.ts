@@ -66,12 +66,15 @@ function isMail(text: string, name: string): boolean {
   return /^from:/im.test(text) && /^content-type:\s*multipart\//im.test(text);
 }
 
+/** Longer than any mark: of a longer name, which a hostile zip gives each of ten thousand members, this is enough. */
+const NAME_BYTES = 64;
+
 /** Of the members that begin within `head`: documents have the one that marks them at the front. */
 function namesInZip(head: Buffer): readonly string[] {
   const names: string[] = [];
   for (let at = 0; at !== -1; at = head.indexOf('PK\x03\x04', at + 4, 'latin1')) {
     if (at + 30 > head.length) break;
-    names.push(head.toString('latin1', at + 30, at + 30 + head.readUInt16LE(at + 26)));
+    names.push(head.toString('latin1', at + 30, at + 30 + Math.min(head.readUInt16LE(at + 26), NAME_BYTES)));
   }
   return names;
 }

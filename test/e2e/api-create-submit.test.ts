@@ -277,6 +277,18 @@ describe('REST API: create/submit', () => {
     expect((await api.context.tasks.counts()).total).toBe(before);
   });
 
+  test('once there are too many, no more containers are taken apart', async () => {
+    await using own = await startApi();
+    const data = new FormData();
+    for (const name of ['a', 'b', 'c']) {
+      const members = Array.from({ length: 300 }, (_, n) => ({ name: `${name}${n}`, content: name }));
+      data.append('files', new Blob([rawZip(members)]), `${name}.zip`);
+    }
+    expect((await post(own, '/tasks/create/submit', data)).status).toBe(413);
+    // Three as they were sent, and the plain zips of two.
+    expect(await readdir(own.context.home.binaries)).toHaveLength(5);
+  });
+
   test.each([
     ['a bad field', { timeout: '-1' }, 400],
     ['a NUL in the password', { password: 'a\0b' }, 400],

@@ -13,12 +13,10 @@ import { accept, answerOf } from './accept.js';
 import { createSubmit } from './create.docs.js';
 import { markOf, readKey } from './idempotency-key.js';
 import { boolean, given, readSubmission, text, type Fields } from './submission.js';
-import { itemsOfFiles, itemsOfStrings } from './submit-items.js';
+import { itemsOfFiles, itemsOfStrings, mustBeFew } from './submit-items.js';
 import { storeItems, type Submitted } from './submit-store.js';
 import { linkTarget, storeUpload, type Upload } from './upload.js';
 
-/** Of one request, together. */
-const MAX_TASKS = 500;
 /** 7-Zip takes more, people do not. */
 const PASSWORD_CHARACTERS = 255;
 
@@ -54,7 +52,6 @@ export class CreateSubmitController {
       uploads.length > 0
         ? await unhurried(reply, () => itemsOfFiles(uploads, password, this.by, gone))
         : itemsOfStrings(strings ?? '');
-    mustBeFew(Math.max(items.length, errors.length));
     for (const item of items) {
       if (item.category !== 'url')
         await linkTarget(home.targets, item.category === 'file' ? item.sent : item.archive);
@@ -86,9 +83,4 @@ export class CreateSubmitController {
     const memory = given(fields, 'memory') === null ? memory_dump : asked.memory;
     return { ...asked, package: null, machine: null, platform: null, memory };
   }
-}
-
-function mustBeFew(tasks: number): void {
-  if (tasks <= MAX_TASKS) return;
-  throw problem(413, `One request makes at most ${MAX_TASKS} tasks: send the rest in another`);
 }

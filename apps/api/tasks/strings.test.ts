@@ -15,21 +15,21 @@ test.each([
   ['http://[::1]:80/', 'http://[::1]:80/'],
   ['localhost:1', 'http://localhost:1'],
 ])('%s is the URL %s', (line, url) => {
-  expect(readStrings(line)).toEqual([{ kind: 'url', url }]);
+  expect([...readStrings(line)]).toEqual([{ kind: 'url', url }]);
 });
 
 test.each([
   ...['two words', '1', 'word', '-a.test', 'a..test', 'http://', 'ftp://a.test/', 'javascript:alert(1)'],
   ...['999.1.1.1', 'http://a.test:99999/', 'http://a b.test/', 'a.test/\u0000', '/etc/passwd', 'file:///x'],
 ])('%j is neither a hash nor a URL', (line) => {
-  expect(readStrings(line)).toEqual([
+  expect([...readStrings(line)]).toEqual([
     { kind: 'error', why: expect.stringMatching(/^'.*' was neither a valid hash or url$/s) },
   ]);
 });
 
 test.each([32, 40, 64, 128])('%d hex digits are a hash', (digits) => {
   const hash = 'aB'.repeat(digits / 2);
-  expect(readStrings(hash)).toEqual([
+  expect([...readStrings(hash)]).toEqual([
     { kind: 'error', why: expect.stringMatching(`^Error retrieving file hash: ${hash}`) },
   ]);
 });
@@ -48,7 +48,7 @@ test('every line that is not blank is a URL or an error, whatever is in it', () 
 
 test('no line takes long to be looked at', () => {
   const lines = ['a.'.repeat(4000), 'a'.repeat(8000), `${'a-'.repeat(4000)}.test`, 'http://'.repeat(1000)];
-  expect(readStrings(lines.join('\n'))).toHaveLength(4);
+  expect([...readStrings(lines.join('\n'))]).toHaveLength(4);
 });
 
 test.each([

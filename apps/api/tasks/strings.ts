@@ -11,13 +11,9 @@ const ADDRESS = /^(?:\d{1,3}\.){3}\d{1,3}$|^\[[0-9a-f:.]+\]$|^localhost$/i;
 export type Line =
   { readonly kind: 'url'; readonly url: string } | { readonly kind: 'error'; readonly why: string };
 
-/** The lines of `strings`: URLs, names that become URLs, and what is neither. Empty lines are none. */
-export function readStrings(strings: string): readonly Line[] {
-  return strings
-    .split(/\r\n|\r|\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .map(readLine);
+/** The lines of `strings`: URLs, names that become URLs, and what is neither, as they are asked for. Empty lines are none. */
+export function* readStrings(strings: string): Generator<Line> {
+  for (const line of strings.split(/\r\n|\r|\n/)) if (line.trim() !== '') yield readLine(line.trim());
 }
 
 function readLine(line: string): Line {

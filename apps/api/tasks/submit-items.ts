@@ -5,6 +5,7 @@ import { quoted } from '#domain/quoted.js';
 import { binaryPath, storeSample } from '#storage/binaries.js';
 import type { Context } from '../context.js';
 import { archiveName } from '../file-name.js';
+import { problem } from '../problem.js';
 import { readStrings } from './strings.js';
 import type { Upload } from './upload.js';
 
@@ -26,22 +27,36 @@ export interface Items {
   readonly errors: readonly string[];
 }
 
-export function itemsOfStrings(strings: string): Items {
-  const lines = readStrings(strings);
-  return {
-    items: lines.flatMap((line) => (line.kind === 'url' ? [{ category: 'url', url: line.url }] : [])),
-    errors: lines.flatMap((line) => (line.kind === 'error' ? [line.why] : [])),
-  };
+/** Of one request, together. */
+const MAX_TASKS = 500;
+
+/** @throws 413 */
+export function mustBeFew(tasks: number): void {
+  if (tasks <= MAX_TASKS) return;
+  throw problem(413, `One request makes at most ${MAX_TASKS} tasks: send the rest in another`);
 }
 
-/** A file is one item; a container is one for each of its members. */
+/** @throws 413 when there are too many, of either */
+export function itemsOfStrings(strings: string): Items {
+  const items: Item[] = [];
+  const errors: string[] = [];
+  for (const line of readStrings(strings)) {
+    if (line.kind === 'url') items.push({ category: 'url', url: line.url });
+    else errors.push(line.why);
+    mustBeFew(Math.max(items.length, errors.length));
+  }
+  return { items, errors };
+}
+
+/** A file is one item; a container is one for each of its members. @throws 413 once there are too many */
 export async function itemsOfFiles(
   uploads: readonly Upload[],
   password: string | null,
   by: Context,
   signal: AbortSignal,
 ): Promise<Items> {
-  const all: Items[] = [];
+  const items: Item[] = [];
+  const errors: string[] = [];
   for (const sent of uploads) {
     const file = binaryPath(by.home.binaries, sent.sample.sha256);
     const limits = { bytes: by.settings.api.upload_max_size, members: MAX_MEMBERS };
@@ -50,9 +65,11 @@ export async function itemsOfFiles(
       (unpacked) => itemsOf(sent, unpacked, by, signal),
       signal,
     );
-    all.push(found);
+    items.push(...found.items);
+    errors.push(...found.errors);
+    mustBeFew(Math.max(items.length, errors.length));
   }
-  return { items: all.flatMap(({ items }) => items), errors: all.flatMap(({ errors }) => errors) };
+  return { items, errors };
 }
 
 async function itemsOf(sent: Upload, unpacked: Unpacked, by: Context, signal: AbortSignal): Promise<Items> {
