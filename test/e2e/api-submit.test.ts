@@ -291,6 +291,14 @@ describe('REST API: submissions', () => {
     });
   });
 
+  test('what fails once a task is stored does not make its client send it again', async () => {
+    await using own = await startApi();
+    await own.context.db.query('DROP TABLE machines');
+    const id = await submit(own, 'a', 'a');
+    expect(await own.context.tasks.status(id)).toBe('pending');
+    expect(own.log.join()).toContain('no such table: machines');
+  });
+
   test('curl, as the founding document has it', async () => {
     const file = join(api.context.home.dir, 'for curl.exe');
     await writeFile(file, 'MZ');

@@ -34,7 +34,8 @@ export async function accept<T>(
     tasks = accepted.tasks;
     return accepted.answer;
   });
-  await warnOfNoMachine(tasks, by);
+  // The tasks are stored: from here on nothing may make the client send them again.
+  await warnOfNoMachine(tasks, by).catch((error: unknown) => by.log('warn', reason(error)));
   await enqueue(tasks, by);
   return answerOf(result);
 }
