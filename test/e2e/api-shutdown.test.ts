@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, leave, submit } from '../support/api-client.js';
@@ -72,6 +73,21 @@ describe('REST API: the end of the process', () => {
     }));
     await ended;
     expect([status, headers.get('content-length')]).toEqual([200, String(body.byteLength)]);
+  });
+
+  test('while it lives, its end remembers no request that waited for it', async () => {
+    const id = await submit(api, 'a', 'a');
+    for (let n = 0; n < 5; n++) {
+      await ask(api, `/tasks/view/${id}?wait=0.001`);
+      await ask(api, `/tasks/report/${id}?wait=0.001`);
+      await (await fetch(`${api.url}/tasks/events/${id}`)).body?.cancel();
+    }
+    const { shutdown } = api.context;
+    while (getEventListeners(shutdown, 'abort').length > 0) await sleep(10);
+    const made = Object.getOwnPropertySymbols(shutdown).find(
+      ({ description }) => description === 'kDependantSignals',
+    );
+    expect(made && (shutdown as unknown as Record<symbol, unknown>)[made]).toBeUndefined();
   });
 
   async function dial(): Promise<Socket> {

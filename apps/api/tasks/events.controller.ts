@@ -30,7 +30,7 @@ export class EventsController {
   ): Promise<void> {
     const after = readAfter(header, query['last_event_id']);
     const status = readStatus(query['status']);
-    const until = AbortSignal.any([whenGone(reply), this.by.shutdown]);
+    const until = whenGone(reply, this.by.shutdown);
     await answer(request, reply, allEvents(this.by, { after, status, until }));
   }
 
@@ -49,7 +49,7 @@ export class EventsController {
     const after = readAfter(header, query['last_event_id']);
     const status = await this.by.tasks.status(id);
     if (status === null) throw problem(404, 'Task not found');
-    const until = AbortSignal.any([whenGone(reply), this.by.shutdown]);
+    const until = whenGone(reply, this.by.shutdown);
     const frames = taskEvents(id, this.by, { after, until });
     if (after === null || !TERMINAL.includes(status)) {
       await answer(request, reply, frames);

@@ -56,7 +56,7 @@ export class ReportController {
     const takes = ARCHIVE_FORMATS.get(name);
     if (!format && !takes) throw problem(400, 'Invalid report format');
     const elements = readElements(query['elements'], name);
-    await untilEnded(this.by, id, readWait(query['wait']), whenGone(reply));
+    await untilEnded(this.by, id, readWait(query['wait']), whenGone(reply, this.by.shutdown));
     if (takes) await this.#sendArchive(reply, { id, name, takes }, compression(query['tar']));
     else if (elements !== null) await this.#sendElement(reply, id, elements);
     else if (format) await this.#sendReport(reply, id, format);

@@ -31,7 +31,7 @@ export class TasksController {
     const seconds = readWait(wait);
     let found = await this.by.tasks.find(id);
     if (found && seconds > 0 && !TERMINAL.includes(found.task.status)) {
-      using limit = deadline(seconds * 1000, AbortSignal.any([whenGone(reply), this.by.shutdown]));
+      using limit = deadline(seconds * 1000, whenGone(reply, this.by.shutdown));
       await this.by.watch.changed(id, found.task.status, limit.signal);
       found = await this.by.tasks.find(id);
     }

@@ -14,15 +14,15 @@ export function readWait(wait: unknown): number {
   return Math.min(seconds, MAX_WAIT_S);
 }
 
-/** Resolves when the task has ended, when there is none, after `seconds`, or when the client is `gone`. */
+/** Resolves when the task has ended, when there is none, after `seconds`, or when `ended` aborts. */
 export async function untilEnded(
-  { tasks, watch, shutdown }: Context,
+  { tasks, watch }: Context,
   id: number,
   seconds: number,
-  gone: AbortSignal,
+  ended: AbortSignal,
 ): Promise<void> {
   if (seconds === 0) return;
-  using limit = deadline(seconds * 1000, AbortSignal.any([gone, shutdown]));
+  using limit = deadline(seconds * 1000, ended);
   for (;;) {
     const status = await tasks.status(id);
     if (status === null || TERMINAL.includes(status) || limit.signal.aborted) return;
