@@ -1,5 +1,5 @@
 import { In, type DataSource } from 'typeorm';
-import { utcText } from './columns.js';
+import { dateOf, utcText } from './columns.js';
 import { DeliveryRow } from './entities/delivery.entity.js';
 import { write } from './turns.js';
 
@@ -40,7 +40,7 @@ export class Deliveries {
       .where(`delivery.state = 'pending'`)
       .groupBy('delivery.webhookId')
       .getRawMany<{ webhook: number; due: string }>();
-    return new Map(rows.map(({ webhook, due }) => [webhook, new Date(`${due.replace(' ', 'T')}Z`)]));
+    return new Map(rows.map(({ webhook, due }) => [webhook, dateOf(due)]));
   }
 
   /**

@@ -8,7 +8,7 @@ import { replaceTask } from '#storage/reschedule.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseCount, parseId } from '../paths.js';
+import { parseCount, readId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
 import { accept, enqueue } from './accept.js';
 import { rebootTask, rereportTask, rescheduleTask } from './again.docs.js';
@@ -80,8 +80,7 @@ export class AgainController {
   }
 
   async #task(idText: string, missing: string): Promise<Task> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const found = await this.by.tasks.find(id);
     if (!found) throw problem(404, missing);
     return found.task;

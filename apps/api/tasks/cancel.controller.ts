@@ -3,8 +3,8 @@ import { ERRORS, reason } from '#domain/errors.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
 import { cancelTask } from './cancel.docs.js';
 
 const CANCELLED = `Cancelled by a request [CANCELLED] ${ERRORS.CANCELLED.help}`;
@@ -19,8 +19,7 @@ export class CancelController {
   @Needs('submit')
   @Describe(cancelTask)
   async cancel(@Param('id') idText: string): Promise<{ status: 'OK' }> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const { tasks, queues, log } = this.by;
     if (!(await tasks.cancel(id, CANCELLED))) {
       const status = await tasks.status(id);

@@ -6,8 +6,8 @@ import { parseEventId } from '#queue/events.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
 import { allEvents, taskEvents } from './event-stream.js';
 import { streamAll, streamOne } from './events.docs.js';
@@ -44,8 +44,7 @@ export class EventsController {
     @Query() query: QueryValues,
     @Headers('last-event-id') header?: string,
   ): Promise<void> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const after = readAfter(header, query['last_event_id']);
     const status = await this.by.tasks.status(id);
     if (status === null) throw problem(404, 'Task not found');

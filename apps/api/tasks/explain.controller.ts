@@ -11,8 +11,8 @@ import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { Describe } from '../openapi/operation.js';
-import { parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
 import { explainTask, type ExplanationView } from './explain.docs.js';
 import { explain, type Facts } from './explain.js';
 
@@ -25,8 +25,7 @@ export class ExplainController {
   @Needs('read')
   @Describe(explainTask)
   async explain(@Param('id') idText: string): Promise<ExplanationView> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const found = await this.by.tasks.find(id);
     if (!found) throw problem(404, 'Task not found');
     const { task, guest } = found;

@@ -6,8 +6,8 @@ import { removeAnalysis } from '#storage/analyses.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { readId } from '../paths.js';
+import { problem } from '../problem.js';
 import { whenGone } from '../when-gone.js';
 import type { TaskView } from './task-schema.js';
 import { taskView } from './task-view.js';
@@ -26,8 +26,7 @@ export class TasksController {
     @Param('id') idText: string,
     @Query('wait') wait?: unknown,
   ): Promise<{ task: TaskView }> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const seconds = readWait(wait);
     let found = await this.by.tasks.find(id);
     if (found && seconds > 0 && !TERMINAL.includes(found.task.status)) {
@@ -43,8 +42,7 @@ export class TasksController {
   @Needs('admin')
   @Describe(deleteTask)
   async delete(@Param('id') idText: string): Promise<{ status: 'OK' }> {
-    const id = parseId(idText);
-    if (id === null) throw notFound();
+    const id = readId(idText);
     const status = await this.by.tasks.status(id);
     if (status === null) throw problem(404, 'Task not found');
     if (status === 'running' || !(await this.#take(id, status))) {

@@ -5,8 +5,8 @@ import type { WebhookRow } from '#storage/entities/webhook.entity.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseCount, parseId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { parseCount, readId } from '../paths.js';
+import { problem } from '../problem.js';
 import { eventName, messageId } from './message.js';
 import { readWebhook } from './webhook-form.js';
 import type { DeliveryView, WebhookView } from './webhook-schema.js';
@@ -121,12 +121,6 @@ function deliveryView(row: DeliveryRow): DeliveryView {
     attempted_on: row.attemptedOn?.toISOString() ?? null,
     next_attempt_on: row.state === 'pending' ? row.dueOn.toISOString() : null,
   };
-}
-
-function readId(text: string): number {
-  const id = parseId(text);
-  if (id === null) throw notFound();
-  return id;
 }
 
 function readCount(name: string, text: unknown): number | undefined {
