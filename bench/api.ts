@@ -92,7 +92,7 @@ async function measure(kind: string, size: number): Promise<Record<string, Load>
       view: await load(url, { path: () => `/tasks/view/${random()}` }, against),
       status: await load(`${url}/cuckoo/status`, {}, against),
       list_first: await load(`${url}/tasks/list/20`, {}, against),
-      list_deep: await load(`${url}/tasks/list/20/${Math.floor(size * 0.9)}`, {}, against),
+      list_deep: await load(`${url}/tasks/list?limit=20&cursor=${deepCursor(size)}`, {}, against),
       create_file: await load(
         `${url}/tasks/create/file`,
         {
@@ -102,8 +102,19 @@ async function measure(kind: string, size: number): Promise<Record<string, Load>
         },
         against,
       ),
+      list_deep_by_offset: await load(`${url}/tasks/list/20/${Math.floor(size * 0.9)}`, {}, against),
     };
   });
+}
+
+/** The place after nine tenths of the seeded tasks, as the API itself would give it. */
+function deepCursor(size: number): string {
+  const id = Math.floor(size * 0.9) - 1;
+  const completedOn = new Date(Date.UTC(2020, 0, 1, 0, 2) + id * 1000)
+    .toISOString()
+    .slice(0, 23)
+    .replace('T', ' ');
+  return Buffer.from(`${id}@${completedOn}`).toString('base64url');
 }
 
 interface Request {

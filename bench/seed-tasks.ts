@@ -37,5 +37,5 @@ export async function seedTasks(db: DataSource, count: number): Promise<void> {
     await db.query('ALTER TABLE tasks ENABLE TRIGGER task_counts');
     await db.query('INSERT INTO task_counts SELECT status, 0, COUNT(*) FROM tasks GROUP BY status');
   }
-  await db.query('ANALYZE');
+  await db.query(sqlite ? 'ANALYZE' : 'VACUUM ANALYZE');
 }

@@ -23,6 +23,8 @@ import { TaskCounts1700000000005 } from './migrations/0005-task-counts.js';
 
 /** Milliseconds one statement waits for another process's write lock. Writes here take a few. */
 const BUSY_TIMEOUT_MS = 10_000;
+/** KiB of pages a process keeps: the 2 MiB of SQLite's default hold the inner pages of a million tasks' indexes no more. */
+const CACHE_KIB = 65_536;
 /** Milliseconds to wait for a connection to PostgreSQL when the caller does not say. */
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** Any number, the same for every process of ours: the advisory lock that PostgreSQL migrations hold. */
@@ -111,6 +113,7 @@ async function prepareSqlite(sqlite: Sqlite): Promise<void> {
   await enterWal(sqlite);
   // An accepted task must survive power loss, not only the end of this process: each commit is synced.
   sqlite.pragma('synchronous = FULL');
+  sqlite.pragma(`cache_size = -${CACHE_KIB}`);
 }
 
 /** The change to WAL does not wait for locks as statements do: two processes that start together may collide. */
