@@ -91,7 +91,7 @@ test('the server ends with its owner, even by kill -9', async () => {
     const { spawn } = require('node:child_process');
     const p = ${places};
     require('node:fs').mkdirSync(p.dir, { recursive: true });
-    const c = spawn('setpriv', ['--pdeathsig', 'TERM', 'redis-server', '--port', '0', '--unixsocket', p.dir + '/s'], { detached: true });
+    const c = spawn('setpriv', ['--pdeathsig', 'TERM', 'redis-server', '--port', '0', '--unixsocket', p.dir + '/s', '--save', ''], { detached: true });
     console.log(c.pid);
     setInterval(() => {}, 1000);`;
   const owner = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
