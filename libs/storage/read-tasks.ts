@@ -104,16 +104,17 @@ export async function readTasks(
 }
 
 function stored(row: Row): StoredTask {
+  const tags = JSON.parse(row.tags) as string[];
   return {
-    task: task(row),
+    task: task(row, tags),
     guest: guest(row),
     errors: JSON.parse(row.errors) as string[],
     submitId: row.submit_id,
-    lease: lease(row),
+    lease: lease(row, tags),
   };
 }
 
-function task(row: Row): Task {
+function task(row: Row, tags: readonly string[]): Task {
   return {
     id: row.id,
     category: row.category,
@@ -125,7 +126,7 @@ function task(row: Row): Task {
     owner: row.owner,
     machine: row.machine,
     platform: row.platform,
-    tags: JSON.parse(row.tags) as string[],
+    tags,
     options: row.options,
     memory: Boolean(row.memory),
     enforceTimeout: Boolean(row.enforce_timeout),
@@ -167,14 +168,14 @@ function guest(row: Row): Guest | null {
   };
 }
 
-function lease(row: Row): TaskLease {
+function lease(row: Row, tags: readonly string[]): TaskLease {
   return {
     id: row.id,
     status: row.status,
     priority: row.priority,
     machine: row.machine,
     platform: row.platform,
-    tags: JSON.parse(row.tags) as string[],
+    tags,
     worker: row.worker,
     heartbeatOn: dateOrNull(row.heartbeat_on),
     attempt: row.attempt,
