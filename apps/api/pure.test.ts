@@ -85,7 +85,11 @@ test('no field makes a submission fail but with a 400 that names it', () => {
   fc.assert(
     fc.property(fc.constantFrom(...names), fc.string({ unit: 'binary', maxLength: 400 }), (name, value) => {
       try {
-        const submission = readSubmission(new Map([[name, value]]), 'url', 'x');
+        const submission = readSubmission(new Map([[name, value]]), {
+          category: 'url',
+          target: 'x',
+          submitter: null,
+        });
         expect(Number.isSafeInteger(submission.timeout) && submission.timeout >= 0).toBe(true);
         expect(submission.options ?? '').not.toMatch(/[\r\n]/);
       } catch (error) {

@@ -24,6 +24,8 @@ const machine: Machine = {
   tags: [],
   ip: '10.0.2.15',
   resultServer: { ip: '10.0.2.2', port: 2042 },
+  arch: 'x64',
+  reserved: false,
   snapshot: null,
 };
 const submission = aSubmission({ timeout: 5 });

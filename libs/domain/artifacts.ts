@@ -79,7 +79,7 @@ export interface GuestRun {
 
 /** task.json: the task as submitted and what its run on a machine was. Dates are ISO 8601 strings, UTC. */
 export interface TaskFile {
-  readonly task: Omit<Task, 'clock' | 'addedOn' | 'startedOn' | 'completedOn'> & {
+  readonly task: Omit<Task, 'clock' | 'addedOn' | 'startedOn' | 'completedOn' | 'outcome' | 'submitter'> & {
     readonly clock: string | null;
     readonly addedOn: string;
     readonly startedOn: string | null;

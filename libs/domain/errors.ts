@@ -105,6 +105,11 @@ export const ERRORS = {
     http: 503,
     help: 'The machine ended or stopped answering while the sample ran; results up to then are kept.',
   },
+  WORKER_LOST: {
+    retry: true,
+    http: 503,
+    help: 'The worker that ran the task was killed or cut off; is its host out of memory? Retry the task.',
+  },
   ROUTE_UNAVAILABLE: {
     retry: false,
     http: 422,

@@ -6,7 +6,11 @@ export interface Machine {
   /** What the hypervisor calls it. */
   readonly label: string;
   readonly platform: Platform;
+  /** What its processor is called: x64, x86, arm64 … */
+  readonly arch: string;
   readonly tags: readonly string[];
+  /** Kept for tasks that ask for it, by its name or by one of its tags. */
+  readonly reserved: boolean;
   /** IPv4 of the guest, as its own network sees it. */
   readonly ip: string;
   /** Where the guest finds the result server. */
@@ -15,17 +19,49 @@ export interface Machine {
   readonly snapshot: string | null;
 }
 
+/**
+ * What its pool does with a machine:
+ *
+ * - `ready`: free, restored and paused; starting it only resumes it
+ * - `free`: off; starting it restores it first
+ * - `leased`: a task has it
+ * - `restoring`: being made ready, or waiting for its turn to be
+ * - `quarantined`: did not start, stop or restore; tested again
+ * - `disabled`: taken out by an operator, or its worker has ended
+ */
+export const MACHINE_STATES = ['ready', 'free', 'leased', 'restoring', 'quarantined', 'disabled'] as const;
+export type MachineState = (typeof MACHINE_STATES)[number];
+
 export type PowerState = 'off' | 'running' | 'paused' | 'error';
 
-/** What one task needs of a machine. A named machine wins: platform and tags are then not looked at. */
+/** What one task needs of a machine. A named machine wins: the rest is then not looked at. */
 export interface Requirements {
   readonly machine: string | null;
   readonly platform: string | null;
+  readonly arch: string | null;
   readonly tags: readonly string[];
 }
 
 export function serves(machine: Machine, wants: Requirements): boolean {
   if (wants.machine !== null) return machine.label === wants.machine || machine.name === wants.machine;
   if (wants.platform !== null && machine.platform !== wants.platform) return false;
+  if (wants.arch !== null && !runs(machine.arch, wants.arch)) return false;
+  if (machine.reserved && wants.tags.length === 0) return false;
   return wants.tags.every((tag) => machine.tags.includes(tag));
+}
+
+/** 64-bit systems run programs for the 32-bit processor before theirs; the other way round they do not. */
+function runs(arch: string, wanted: string): boolean {
+  return arch === wanted || (arch === 'x64' && wanted === 'x86');
+}
+
+/** What was asked for, to end a sentence that begins with "no machine". */
+export function wanted({ machine, platform, arch, tags }: Requirements): string {
+  if (machine !== null) return `is named ${JSON.stringify(machine)}`;
+  const what = [
+    ...(platform === null ? [] : [`runs ${platform}`]),
+    ...(arch === null ? [] : [`has the architecture ${arch}`]),
+    ...(tags.length === 0 ? [] : [`has the tags ${tags.join(', ')}`]),
+  ];
+  return what.length === 0 ? 'is open to any task' : what.join(' and ');
 }

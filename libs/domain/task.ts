@@ -1,3 +1,5 @@
+import type { OutcomeCode } from './outcome.js';
+
 /** Cuckoo's words, kept literally: clients compare them (spec: no new intermediate values). */
 export const TASK_STATUSES = [
   'pending',
@@ -73,6 +75,8 @@ export interface Submission {
   readonly owner: string | null;
   readonly machine: string | null;
   readonly platform: string | null;
+  /** Of the machine's processor: x64, x86, arm64 … */
+  readonly arch: string | null;
   /** A machine must carry all of these. */
   readonly tags: readonly string[];
   /** `k=v,k2=v2`, sorted by key; see parseOptions. */
@@ -81,6 +85,8 @@ export interface Submission {
   readonly enforceTimeout: boolean;
   /** The guest's clock; null = the time the analysis starts. */
   readonly clock: Date | null;
+  /** Name of the API token it came with; null: none was needed. */
+  readonly submitter: string | null;
 }
 
 export interface Task extends Submission {
@@ -92,6 +98,8 @@ export interface Task extends Submission {
   readonly completedOn: Date | null;
   /** Route really used. */
   readonly route: string | null;
+  /** How its last run ended; null until one did. */
+  readonly outcome: OutcomeCode | null;
   readonly sample: Sample | null;
 }
 

@@ -4,12 +4,14 @@ import type { Machinery } from './machinery.js';
 import { MachinePool } from './pool.js';
 
 export const never = new AbortController().signal;
-export const any: Requirements = { machine: null, platform: null, tags: [] };
+export const any: Requirements = { machine: null, platform: null, arch: null, tags: [] };
 
 export function machine(name: string, tags: readonly string[] = []): Machine {
   return {
     ...{ name, label: name, platform: 'linux', tags, ip: '10.0.2.15', snapshot: null },
     resultServer: { ip: '10.0.2.2', port: 2042 },
+    arch: 'x64',
+    reserved: false,
   };
 }
 

@@ -23,6 +23,7 @@ const taskFile: TaskFile = {
     owner: null,
     machine: null,
     platform: 'linux',
+    arch: null,
     tags: [],
     options: 'free=yes',
     memory: false,

@@ -16,6 +16,7 @@ const lease: Lease = {
   priority: 1,
   machine: null,
   platform: null,
+  arch: null,
   tags: [],
   worker: 'host/1/2',
   heartbeatOn: now,

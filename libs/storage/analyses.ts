@@ -46,7 +46,7 @@ export async function readTaskFile(dir: string): Promise<TaskFile> {
 }
 
 /** The task with its dates as text, for task.json. */
-export function taskFileTask(task: Task): TaskFile['task'] {
+export function taskFileTask({ outcome: _, submitter: __, ...task }: Task): TaskFile['task'] {
   return {
     ...task,
     clock: task.clock?.toISOString() ?? null,

@@ -29,7 +29,7 @@ export const safeInteger: ValueTransformer = {
 
 /** A list of words, or an object, as JSON text. */
 export const json: ValueTransformer = {
-  to: (value: unknown): unknown => JSON.stringify(value),
+  to: (value: unknown): unknown => (value === null || value === undefined ? value : JSON.stringify(value)),
   from: (value: unknown): unknown => (typeof value === 'string' ? JSON.parse(value) : value),
 };
 

@@ -14,12 +14,14 @@ import { SampleRow } from './entities/sample.entity.js';
 import { SubmitRow } from './entities/submit.entity.js';
 import { TagRow } from './entities/tag.entity.js';
 import { TaskRow } from './entities/task.entity.js';
+import { WorkerRow } from './entities/worker.entity.js';
 import { WebhookRow } from './entities/webhook.entity.js';
 import { Tables1700000000001 } from './migrations/0001-tables.js';
 import { Submits1700000000002 } from './migrations/0002-submits.js';
 import { Idempotency1700000000003 } from './migrations/0003-idempotency.js';
 import { Webhooks1700000000004 } from './migrations/0004-webhooks.js';
 import { TaskCounts1700000000005 } from './migrations/0005-task-counts.js';
+import { Scheduling1700000000006 } from './migrations/0006-scheduling.js';
 
 /** Milliseconds one statement waits for another process's write lock. Writes here take a few. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -32,7 +34,7 @@ const MIGRATION_LOCK = 0x6d616c6b;
 
 const ENTITIES = [
   ...[TaskRow, SampleRow, TagRow, GuestRow, ErrorRow, MachineRow],
-  ...[SubmitRow, IdempotencyRow, WebhookRow, DeliveryRow],
+  ...[SubmitRow, IdempotencyRow, WebhookRow, DeliveryRow, WorkerRow],
 ];
 const MIGRATIONS = [
   Tables1700000000001,
@@ -40,6 +42,7 @@ const MIGRATIONS = [
   Idempotency1700000000003,
   Webhooks1700000000004,
   TaskCounts1700000000005,
+  Scheduling1700000000006,
 ];
 
 /** The part of better-sqlite3 used here; it ships no types. */

@@ -1,50 +1,84 @@
 import { In, Not, type DataSource, type EntityManager } from 'typeorm';
-import type { Machine, Platform } from '#domain/machine.js';
+import { SandboxError } from '#domain/errors.js';
+import type { Machine, MachineState, Platform } from '#domain/machine.js';
 import { MachineRow } from './entities/machine.entity.js';
 import { transaction, write } from './turns.js';
 
 /** A machine as its worker knows it. */
-export interface MachineState extends Machine {
+export interface RegisteredMachine extends Machine {
+  /** Kind of machinery. */
+  readonly manager?: string;
   readonly interface?: string | null;
   readonly options?: readonly string[];
 }
 
-/** What the API shows of the machines; workers write it. Ids stay the same over restarts. */
+/** What may change while a worker has it. */
+export interface MachineChange {
+  /** The hypervisor's word: running, poweroff, saved … */
+  readonly status?: string;
+  readonly locked?: boolean;
+  readonly state?: MachineState;
+  readonly reason?: string | null;
+  readonly retryOn?: Date | null;
+}
+
+/** What the API shows of the machines; workers write it. Ids, and whether one is enabled, stay over restarts. */
 export class Machines {
   constructor(private readonly db: DataSource) {}
 
-  /** The machines of this worker, all free. Those it does not have any more go, and those of workers that are gone. */
+  /**
+   * The machines of this worker, all free. Those it does not have any more go, and those of workers that are gone.
+   *
+   * @throws CONFIG_INVALID when a living worker has one of the same name
+   */
   async register(
     worker: string,
-    machines: readonly MachineState[],
+    machines: readonly RegisteredMachine[],
     isGone: (worker: string) => boolean = () => false,
   ): Promise<void> {
     await transaction(this.db, async (db) => {
-      for (const machine of machines) await put(db, { ...columns(machine), worker });
       const names = machines.map((machine) => machine.name);
+      for (const machine of machines) await insertOnce(db, { ...columns(machine), worker });
+      const taken = await db.findBy(MachineRow, { name: In(names) });
+      const other = taken.find((row) => row.worker !== worker && !isGone(row.worker));
+      if (other !== undefined) throw nameTaken(other);
+      for (const machine of machines)
+        await db.update(MachineRow, { name: machine.name }, { ...columns(machine), worker });
       const others = await db.findBy(MachineRow, { name: Not(In(names)) });
       const dropped = others.filter((row) => row.worker === worker || isGone(row.worker));
       if (dropped.length > 0) await db.delete(MachineRow, { id: In(dropped.map((row) => row.id)) });
     });
   }
 
-  /** `status` is the hypervisor's word: running, poweroff, saved … */
-  async update(name: string, change: { readonly status?: string; readonly locked?: boolean }): Promise<void> {
+  async update(name: string, change: MachineChange): Promise<void> {
     const now = new Date();
     await write(this.db, (db) =>
       db.update(
         MachineRow,
         { name },
         {
-          ...(change.status !== undefined && { status: change.status, statusChangedOn: now }),
-          ...(change.locked !== undefined && { locked: change.locked, lockedChangedOn: now }),
+          ...change,
+          ...(change.status !== undefined && { statusChangedOn: now }),
+          ...(change.locked !== undefined && { lockedChangedOn: now }),
         },
       ),
     );
   }
 
+  /** What the operator wants of it, whoever has it now; its worker follows. False: there is no such machine. */
+  async setEnabled(name: string, enabled: boolean): Promise<boolean> {
+    const { affected } = await write(this.db, (db) => db.update(MachineRow, { name }, { enabled }));
+    return affected === 1;
+  }
+
   async list(): Promise<MachineRow[]> {
     return this.db.manager.find(MachineRow, { order: { id: 'ASC' } });
+  }
+
+  /** Those of one worker that an operator has taken out. */
+  async disabled(worker: string): Promise<string[]> {
+    const rows = await this.db.manager.findBy(MachineRow, { worker, enabled: false });
+    return rows.map((row) => row.name);
   }
 
   async find(name: string): Promise<MachineRow | null> {
@@ -57,50 +91,58 @@ export class Machines {
   }
 }
 
-/** `upsert` would read the row back by an id that it does not learn when the machine was there before. */
-async function put(
-  db: EntityManager,
-  row: Omit<MachineRow, 'id' | 'lockedChangedOn' | 'status' | 'statusChangedOn'>,
-) {
-  const { metadata } = db.getRepository(MachineRow);
-  const changed = metadata.columns
-    .filter((column) => column.propertyName in row && column.propertyName !== 'name')
-    .map((column) => column.databaseName);
+async function insertOnce(db: EntityManager, row: ReturnType<typeof columns> & { worker: string }) {
   await db
     .createQueryBuilder()
     .insert()
     .into(MachineRow)
     .values(row)
-    .orUpdate(changed, ['name'])
+    .orIgnore()
     .updateEntity(false)
     .execute();
 }
 
-function columns(machine: MachineState) {
-  const { name, label, platform, tags, ip, resultServer, snapshot } = machine;
+function nameTaken({ name, worker }: MachineRow): SandboxError {
+  return new SandboxError(
+    'CONFIG_INVALID',
+    `a machine named ${name} is there already, of the running worker ${worker}: machines of one lab need different ` +
+      'names; start this worker with another --name, or rename the machine',
+  );
+}
+
+function columns(machine: RegisteredMachine) {
+  const { name, label, platform, arch, reserved, tags, ip, resultServer, snapshot } = machine;
   return {
     name,
     label,
     platform,
+    arch,
+    reserved,
     tags: [...tags],
     ip,
     snapshot,
+    manager: machine.manager ?? '',
     interface: machine.interface ?? null,
     options: [...(machine.options ?? [])],
     resultserverIp: resultServer.ip,
     resultserverPort: resultServer.port,
     locked: false,
+    state: 'restoring' as const,
+    reason: null,
+    retryOn: null,
   };
 }
 
 /** The machine behind a row, for #domain's `serves`. */
 export function toMachine(row: MachineRow): Machine {
-  const { name, label, tags, ip, snapshot, resultserverIp, resultserverPort } = row;
+  const { name, label, arch, reserved, tags, ip, snapshot, resultserverIp, resultserverPort } = row;
   const platform = row.platform as Platform; // only `register` writes it
   return {
     name,
     label,
     platform,
+    arch,
+    reserved,
     tags,
     ip,
     snapshot,

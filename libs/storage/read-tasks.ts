@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { OutcomeCode } from '#domain/outcome.js';
 import type { Sample, Task, TaskCategory, TaskStatus } from '#domain/task.js';
 import { dateOf, dateOrNull } from './columns.js';
 import type { GuestStatus } from './entities/guest.entity.js';
@@ -10,8 +11,29 @@ export interface StoredTask extends TaskDetails {
 
 const TASK = [
   ...['id', 'target', 'category', 'timeout', 'priority', 'custom', 'owner', 'machine', 'package', 'options'],
-  ...['platform', 'memory', 'enforce_timeout', 'clock', 'added_on', 'started_on', 'completed_on', 'status'],
-  ...['sample_id', 'submit_id', 'route', 'worker', 'heartbeat_on', 'attempt', 'epoch'],
+  ...[
+    'platform',
+    'arch',
+    'memory',
+    'enforce_timeout',
+    'clock',
+    'added_on',
+    'started_on',
+    'completed_on',
+    'status',
+  ],
+  ...[
+    'sample_id',
+    'submit_id',
+    'route',
+    'submitter',
+    'outcome',
+    'avoid',
+    'worker',
+    'heartbeat_on',
+    'attempt',
+    'epoch',
+  ],
 ];
 const SAMPLE = ['file_size', 'file_type', 'md5', 'crc32', 'sha1', 'sha256', 'sha512', 'ssdeep'];
 const GUEST = ['id', 'status', 'name', 'label', 'manager', 'started_on', 'shutdown_on'];
@@ -29,6 +51,7 @@ interface Row {
   readonly package: string | null;
   readonly options: string | null;
   readonly platform: string | null;
+  readonly arch: string | null;
   readonly memory: boolean | number;
   readonly enforce_timeout: boolean | number;
   readonly clock: string | null;
@@ -39,6 +62,10 @@ interface Row {
   readonly sample_id: number | null;
   readonly submit_id: number | null;
   readonly route: string | null;
+  readonly submitter: string | null;
+  readonly outcome: OutcomeCode | null;
+  /** JSON array as text. */
+  readonly avoid: string | null;
   readonly worker: string | null;
   readonly heartbeat_on: string | null;
   readonly attempt: number;
@@ -126,6 +153,7 @@ function task(row: Row, tags: readonly string[]): Task {
     owner: row.owner,
     machine: row.machine,
     platform: row.platform,
+    arch: row.arch,
     tags,
     options: row.options,
     memory: Boolean(row.memory),
@@ -136,6 +164,8 @@ function task(row: Row, tags: readonly string[]): Task {
     startedOn: dateOrNull(row.started_on),
     completedOn: dateOrNull(row.completed_on),
     route: row.route,
+    outcome: row.outcome,
+    submitter: row.submitter,
     sample: sample(row),
   };
 }
@@ -175,7 +205,12 @@ function lease(row: Row, tags: readonly string[]): TaskLease {
     priority: row.priority,
     machine: row.machine,
     platform: row.platform,
+    arch: row.arch,
     tags,
+    owner: row.owner,
+    submitter: row.submitter,
+    addedOn: dateOf(row.added_on),
+    avoid: row.avoid === null ? [] : (JSON.parse(row.avoid) as string[]),
     worker: row.worker,
     heartbeatOn: dateOrNull(row.heartbeat_on),
     attempt: row.attempt,

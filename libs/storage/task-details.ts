@@ -1,5 +1,6 @@
 import type { Sample, Task, TaskStatus } from '#domain/task.js';
 import type { GuestStatus } from './entities/guest.entity.js';
+import type { OutcomeCode } from '#domain/outcome.js';
 import type { SampleRow } from './entities/sample.entity.js';
 
 export interface Guest {
@@ -36,6 +37,8 @@ export interface MoveFields {
   readonly startedOn?: Date | null;
   readonly completedOn?: Date | null;
   readonly route?: string | null;
+  readonly outcome?: OutcomeCode | null;
+  readonly avoid?: readonly string[] | null;
 }
 
 /** Every field is optional; nothing narrows to nothing. */
@@ -62,7 +65,13 @@ export interface TaskLease {
   readonly priority: number;
   readonly machine: string | null;
   readonly platform: string | null;
+  readonly arch: string | null;
   readonly tags: readonly string[];
+  readonly owner: string | null;
+  readonly submitter: string | null;
+  readonly addedOn: Date;
+  /** Machines it failed on through no fault of its own. */
+  readonly avoid: readonly string[];
   readonly worker: string | null;
   readonly heartbeatOn: Date | null;
   readonly attempt: number;

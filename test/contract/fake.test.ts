@@ -9,6 +9,8 @@ const machinery = fakeMachinery([
     tags: [],
     ip: '192.0.2.10',
     resultServer: { ip: '192.0.2.1', port: 2042 },
+    arch: 'x64',
+    reserved: false,
     snapshot: 'clean',
   },
 ]);

@@ -65,7 +65,7 @@ test('a second server on the same home is refused and names the process', async 
 
 test('what was queued is there after a restart', async () => {
   await using queues = new Queues(redis, quiet);
-  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, tags: [] });
+  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, arch: null, tags: [] });
   redis.disconnect();
   await server[Symbol.asyncDispose]();
   server = await startPrivateRedis(home.redis, signal);
@@ -105,7 +105,7 @@ test('the server ends with its owner, even by kill -9', async () => {
 
 test('a server left behind by a dead owner is ended by the next start, and its queue is read', async () => {
   await using queues = new Queues(redis, quiet);
-  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, tags: [] });
+  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, arch: null, tags: [] });
   redis.disconnect();
   const orphan = server.pid;
   const recorded = JSON.parse(await readFile(home.redis.pidFile, 'utf8')) as Record<string, number>;
@@ -129,7 +129,7 @@ test('one job per task, the larger priority first, equal ones in order', async (
     { id: 1, priority: 1 },
   ];
   for (const task of order)
-    await queues.enqueueAnalysis({ ...task, machine: null, platform: null, tags: [] });
+    await queues.enqueueAnalysis({ ...task, machine: null, platform: null, arch: null, tags: [] });
   const done: number[] = [];
   const worker = openWorker(LANE, redis, async (job) => void done.push(job.data.taskId));
   worker.on('error', quiet);
@@ -143,7 +143,7 @@ test('the job of a task that a worker holds is not removed, any other is', async
   const release = new AbortController();
   const hold = once(release.signal, 'abort');
   for (const id of [1, 2])
-    await queues.enqueueAnalysis({ id, priority: 1, machine: null, platform: null, tags: [] });
+    await queues.enqueueAnalysis({ id, priority: 1, machine: null, platform: null, arch: null, tags: [] });
   const worker = openWorker(LANE, redis, async () => {
     await hold;
   });
@@ -207,7 +207,7 @@ test('reconcile: a processing job that failed for good fails its task with the r
 
 test('without Redis a producer is told at once, and the queue works again when it is back', async () => {
   await using queues = new Queues(redis, quiet);
-  const task = { id: 1, priority: 1, machine: null, platform: null, tags: [] };
+  const task = { id: 1, priority: 1, machine: null, platform: null, arch: null, tags: [] };
   await queues.enqueueAnalysis(task);
   await server[Symbol.asyncDispose]();
   await once(redis, 'close').catch(quiet);

@@ -29,6 +29,7 @@ const task = (target: string): TaskFile => ({
     owner: null,
     machine: null,
     platform: 'linux',
+    arch: null,
     tags: [],
     options: null,
     memory: false,

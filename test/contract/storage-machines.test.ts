@@ -23,6 +23,8 @@ onEachDatabase((fresh) => {
     tags,
     ip: '10.0.2.15',
     resultServer: { ip: '10.0.2.2', port: 2042 },
+    arch: 'x64',
+    reserved: false,
     snapshot: null,
   });
 

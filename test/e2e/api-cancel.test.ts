@@ -20,6 +20,8 @@ const machine = (name: string, tags: readonly string[] = []) =>
     tags,
     ip: '10.0.2.15',
     resultServer: { ip: '10.0.2.2', port: 2042 },
+    arch: 'x64',
+    reserved: false,
     snapshot: null,
   }) as const;
 

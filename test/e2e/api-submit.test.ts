@@ -248,6 +248,8 @@ describe('REST API: submissions', () => {
       tags: ['x64'],
       ip: '10.0.2.15',
       resultServer: { ip: '10.0.2.2', port: 2042 },
+      arch: 'x64',
+      reserved: false,
       snapshot: null,
     } as const;
     await fresh.context.machines.register('w', [machine]);

@@ -16,6 +16,8 @@ const MACHINE = {
   tags: ['x64', 'office'],
   ip: '10.0.2.15',
   resultServer: { ip: '10.0.2.2', port: 2042 },
+  arch: 'x64',
+  reserved: false,
   snapshot: null,
 } as const;
 

@@ -81,7 +81,13 @@ describe("the founding document's own examples, as written", () => {
     await api.context.machines.register('host/1/1', [
       {
         ...{ name: 'cuckoo1', label: 'cuckoo1', platform: 'windows', tags: ['32bit', 'acrobat_6'] },
-        ...{ ip: '192.168.56.101', resultServer: { ip: '192.168.56.1', port: 2042 }, snapshot: null },
+        ...{
+          ip: '192.168.56.101',
+          resultServer: { ip: '192.168.56.1', port: 2042 },
+          arch: 'x64',
+          reserved: false,
+          snapshot: null,
+        },
       },
     ]);
   });

@@ -12,11 +12,13 @@ export function aSubmission(changes: Partial<Submission> = {}): Submission {
     owner: null,
     machine: null,
     platform: null,
+    arch: null,
     tags: [],
     options: null,
     memory: false,
     enforceTimeout: false,
     clock: null,
+    submitter: null,
     ...changes,
   };
 }
@@ -31,6 +33,7 @@ export function aTask(changes: Partial<Task> = {}): Task {
     startedOn: new Date('2024-01-01T10:00:00Z'),
     completedOn: null,
     route: null,
+    outcome: null,
     sample: {
       id: 1,
       fileSize: 4,

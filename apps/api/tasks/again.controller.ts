@@ -110,8 +110,8 @@ function mustBeReplaceable({ status }: Task): void {
 
 /** What was asked for, without what became of it. */
 function submissionOf(task: Task): Submission {
-  const { category, target, timeout, priority, custom, owner, machine, platform } = task;
-  const { tags, options, memory, enforceTimeout, clock } = task;
+  const { category, target, timeout, priority, custom, owner, machine, platform, arch } = task;
+  const { tags, options, memory, enforceTimeout, clock, submitter } = task;
   return {
     category,
     target,
@@ -122,11 +122,13 @@ function submissionOf(task: Task): Submission {
     owner,
     machine,
     platform,
+    arch,
     tags,
     options,
     memory,
     enforceTimeout,
     clock,
+    submitter,
   };
 }
 

@@ -1,6 +1,7 @@
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { insertSample, insertTask } from '#storage/insert-task.js';
+import { callerOf } from '../access/caller.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
@@ -42,7 +43,11 @@ export class CreateFileController {
     });
     const [upload] = uploads;
     if (!upload) throw problem(400, 'The file is missing: send it as the multipart field "file"');
-    const submission = readSubmission(fields, 'file', upload.name);
+    const submission = readSubmission(fields, {
+      category: 'file',
+      target: upload.name,
+      submitter: callerOf(request).token,
+    });
     const unique = boolean(fields, 'unique');
     await linkTarget(home.targets, upload);
     return accept(this.by, markOf(key, { endpoint: 'file', fields, uploads }), async (db) => {

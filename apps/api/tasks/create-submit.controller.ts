@@ -1,6 +1,7 @@
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { doneBefore } from '#storage/idempotency.js';
+import { callerOf } from '../access/caller.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
@@ -40,7 +41,7 @@ export class CreateSubmitController {
     const { fields, uploads } = await this.#read(request, gone);
     const strings = given(fields, 'strings');
     if (uploads.length === 0 && strings === null) throw problem(500, 'No files or strings have been given!');
-    const wanted = this.#wanted(fields);
+    const wanted = this.#wanted(fields, callerOf(request).token);
     const password = text(fields, 'password', PASSWORD_CHARACTERS);
     const unique = boolean(fields, 'unique') ? 'unique' : 'any';
 
@@ -77,10 +78,10 @@ export class CreateSubmitController {
   }
 
   /** What every task of the request asks for. Cuckoo does not read package, machine and platform here. */
-  #wanted(fields: Fields) {
+  #wanted(fields: Fields, submitter: string | null) {
     const { memory_dump } = this.by.settings.cuckoo;
-    const asked = readSubmission(fields, 'file', '');
+    const asked = readSubmission(fields, { category: 'file', target: '', submitter });
     const memory = given(fields, 'memory') === null ? memory_dump : asked.memory;
-    return { ...asked, package: null, machine: null, platform: null, memory };
+    return { ...asked, package: null, machine: null, platform: null, arch: null, memory };
   }
 }

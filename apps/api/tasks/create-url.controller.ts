@@ -1,6 +1,7 @@
 import { Controller, HttpCode, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { insertTask } from '#storage/insert-task.js';
+import { callerOf } from '../access/caller.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
@@ -27,7 +28,11 @@ export class CreateUrlController {
     const key = readKey(request);
     await mustHaveSpace(home.storage, settings.cuckoo.freespace);
     const fields = await readForm(request);
-    const submission = readSubmission(fields, 'url', readUrl(fields));
+    const submission = readSubmission(fields, {
+      category: 'url',
+      target: readUrl(fields),
+      submitter: callerOf(request).token,
+    });
     return accept(this.by, markOf(key, { endpoint: 'url', fields }), async (db) =>
       createdOne(await insertTask(db, submission, { sampleId: null }), submission),
     );

@@ -1,5 +1,5 @@
 import { parseBool } from '#config/field.js';
-import { formatOptions, parseOptions, type Submission, type TaskCategory } from '#domain/task.js';
+import { formatOptions, parseOptions, type Submission } from '#domain/task.js';
 import { parseClock } from '../dates.js';
 import { problem } from '../problem.js';
 
@@ -16,7 +16,10 @@ const INT_MAX = 2_147_483_647;
  *
  * @throws 400 naming the field
  */
-export function readSubmission(fields: Fields, category: TaskCategory, target: string): Submission {
+export function readSubmission(
+  fields: Fields,
+  { category, target, submitter }: Pick<Submission, 'category' | 'target' | 'submitter'>,
+): Submission {
   return {
     category,
     target,
@@ -27,11 +30,13 @@ export function readSubmission(fields: Fields, category: TaskCategory, target: s
     owner: word(fields, 'owner'),
     machine: word(fields, 'machine'),
     platform: word(fields, 'platform'),
+    arch: word(fields, 'arch'),
     tags: splitTags(word(fields, 'tags', LONG)),
     options: formatOptions(parseOptions(word(fields, 'options', LONG))),
     memory: boolean(fields, 'memory'),
     enforceTimeout: boolean(fields, 'enforce_timeout'),
     clock: parseClock(given(fields, 'clock') ?? ''),
+    submitter,
   };
 }
 

@@ -7,8 +7,9 @@ import {
   ManyToOne,
   PrimaryGeneratedColumn,
 } from 'typeorm';
+import type { OutcomeCode } from '#domain/outcome.js';
 import type { TaskCategory, TaskStatus } from '#domain/task.js';
-import { DATE, safeInteger } from '../columns.js';
+import { DATE, json, safeInteger } from '../columns.js';
 import { SampleRow } from './sample.entity.js';
 import { TagRow } from './tag.entity.js';
 
@@ -57,6 +58,9 @@ export class TaskRow {
   @Column({ type: 'text', nullable: true })
   platform!: string | null;
 
+  @Column({ type: 'text', nullable: true })
+  arch!: string | null;
+
   @Column({ type: 'boolean', default: false })
   memory!: boolean;
 
@@ -91,6 +95,16 @@ export class TaskRow {
 
   @Column({ type: 'text', nullable: true })
   route!: string | null;
+
+  @Column({ type: 'text', nullable: true })
+  submitter!: string | null;
+
+  @Column({ type: 'varchar', length: 40, nullable: true })
+  outcome!: OutcomeCode | null;
+
+  /** Machines it failed on through no fault of its own: others are tried first. */
+  @Column({ type: 'text', nullable: true, transformer: json })
+  avoid!: readonly string[] | null;
 
   @Column({ type: 'text', nullable: true })
   worker!: string | null;

@@ -31,6 +31,8 @@ export const LINUX1: Machine = {
   tags: ['x64'],
   ip: '192.168.56.101',
   resultServer: { ip: '192.168.56.1', port: 2042 },
+  arch: 'x64',
+  reserved: false,
   snapshot: null,
 };
 

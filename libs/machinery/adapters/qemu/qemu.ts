@@ -37,6 +37,8 @@ export function defaultMachines(count: number): readonly Machine[] {
     tags: ['x64'],
     ip: '10.0.2.15',
     resultServer: { ip: '10.0.2.2', port: 2042 },
+    arch: 'x64',
+    reserved: false,
     snapshot: null,
   }));
 }
