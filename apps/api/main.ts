@@ -2,8 +2,7 @@ import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import { DEFAULT_LANE } from '#queue/lanes.js';
-import { analysisQueue } from '#queue/queues.js';
+import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
@@ -51,7 +50,7 @@ await runMain(async () => {
   tell({ kind: 'ready', url });
   setImmediate(() => {
     // Loaded before anybody waits for it, after everybody may ask.
-    context.queues.get(analysisQueue(DEFAULT_LANE));
+    context.queues.get(PROCESSING_QUEUE);
     context.facts.warm();
   });
   await aborted(shutdown);

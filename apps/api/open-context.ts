@@ -48,7 +48,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const events = new EventLog(redis, onError);
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
-  const queues = cleanup.use(new Queues(redis, onError));
+  const queues = cleanup.use(new Queues(redis, onError, settings.scheduler));
   const webhooks = new Webhooks(db);
   const deliveries = new Deliveries(db);
   const { targets } = home;

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { ARTIFACTS, type GuestRun, type Outcome } from '#domain/artifacts.js';
 import { deadline } from '#domain/deadline.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import type { Machine } from '#domain/machine.js';
 import { parseOptions, type Task } from '#domain/task.js';
 import type { AgentClient } from '#guest/agent.js';
 import { runAnalysis } from '#guest/run.js';
@@ -14,7 +13,9 @@ import { takeScreenshots } from './shots.js';
 
 export interface Detonation {
   readonly task: Task;
-  /** The analysis folder, made and empty. */
+  /** Given back at the end. */
+  readonly lease: MachineLease;
+  /** The folder of the run, made and empty. */
   readonly dir: string;
   /** storage/binaries/<sha256>; null for a URL. */
   readonly samplePath: string | null;
@@ -25,8 +26,6 @@ export interface Detonation {
   readonly memoryDump: boolean;
   readonly phases: PhaseClock;
   readonly log: Log;
-  /** The machine is ours: the task is running from now on. False: another worker has the task. */
-  begin(machine: Machine, manager: string): Promise<boolean>;
 }
 
 export interface Run {
@@ -40,17 +39,14 @@ export interface Run {
 const DUMP_TIMEOUT_MS = 15 * 60_000;
 
 /**
- * Runs the sample once and leaves what it did in the analysis folder. Null: another worker runs the task.
+ * Runs the sample once on a machine and leaves what it did in the folder of the run.
  *
  * Everything opened here closes in reverse order on the way out, whichever way that is: the screen is looked at a
  * last time, the capture ends, the result server forgets the guest, the machine powers off.
  */
-export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run | null> {
+export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run> {
   const { task, dir, phases, log } = job;
-  await using lease = await lab.acquire(task, signal);
-  phases.mark('machine');
-  if (!(await job.begin(lease.machine, lease.machinery.kind))) return null;
-
+  await using lease = job.lease;
   await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
   await using network = await lab.openNetwork(lease.machine, { dir, route: job.route, results });
   phases.mark('prepare');

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { reason } from '#domain/errors.js';
+import { reason, SandboxError } from '#domain/errors.js';
 import { loadPdf } from '#reporting/formats/pdf.js';
 import { loadSignatures } from '#signatures/load.js';
 import { examine } from './examine.js';
@@ -8,7 +8,12 @@ export interface ExamineJob {
   readonly dir: string;
 }
 
-export interface ExamineResult {
+export type ExamineResult =
+  | Examined
+  /** As a value: an error loses its code on the way between threads. */
+  | { readonly failed: 'REPORTING_FAILED'; readonly why: string };
+
+interface Examined {
   readonly score: number;
   readonly signatures: readonly string[];
   /** What could not be done, one sentence each. */
@@ -30,6 +35,11 @@ parentPort?.once('close', () => ended.abort());
 export default async function examineInThread({ dir }: ExamineJob): Promise<ExamineResult> {
   const failures: string[] = [];
   const onFailure = (part: string, error: unknown): void => void failures.push(`${part}: ${reason(error)}`);
-  const report = await examine(dir, { signatures, onFailure }, ended.signal);
-  return { score: report.info.score, signatures: report.signatures.map(({ name }) => name), failures };
+  try {
+    const report = await examine(dir, { signatures, onFailure }, ended.signal);
+    return { score: report.info.score, signatures: report.signatures.map(({ name }) => name), failures };
+  } catch (error) {
+    if (!(error instanceof SandboxError && error.code === 'REPORTING_FAILED')) throw error;
+    return { failed: 'REPORTING_FAILED', why: reason(error) };
+  }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ARTIFACTS } from '#domain/artifacts.js';
+import { SandboxError } from '#domain/errors.js';
 import type { Report } from '#domain/report.js';
 import { examineFolder } from '#processing/run.js';
 import { folderAssets } from '#reporting/assets.js';
@@ -17,7 +18,11 @@ export interface Examination {
   readonly onFailure: (part: string, error: unknown) => void;
 }
 
-/** Stored artefacts in, report out. Needs no machine, so it can be run again at any time and gives the same bytes. */
+/**
+ * Stored artefacts in, report out. Needs no machine, so it can be run again at any time and gives the same bytes.
+ *
+ * @throws REPORTING_FAILED when there is a report and it could not be written
+ */
 export async function examine(dir: string, by: Examination, signal: AbortSignal): Promise<Report> {
   const evidence = await examineFolder({ dir }, { onFailure: by.onFailure }, signal);
 
@@ -31,6 +36,11 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
   };
 
   const to = { dir: join(dir, ARTIFACTS.reports), onFailure: by.onFailure };
-  await writeAllReports(report, to, folderAssets(dir), signal);
+  try {
+    await writeAllReports(report, to, folderAssets(dir), signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new SandboxError('REPORTING_FAILED', `the report was not written into ${to.dir}`, { cause });
+  }
   return report;
 }

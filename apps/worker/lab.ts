@@ -1,12 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { AgentClient } from '#guest/agent.js';
-import type { Machine, Requirements } from '#domain/machine.js';
-import type { MachineLease } from '#machinery/lease.js';
+import type { Machine } from '#domain/machine.js';
 
 /** The equipment `detonate` works with, as narrow as it can be: tests hand in fakes. */
 export interface Lab {
-  /** Waits for a machine. @throws NO_MATCHING_MACHINE when none can ever serve */
-  acquire(wants: Requirements, signal: AbortSignal): Promise<MachineLease>;
   /** Receives what the guest uploads, from now on. */
   openResults(task: { id: number; dir: string; machine: Machine }): Promise<Results>;
   /** The guest's network for this task: default-drop until opened, captured from then on. @throws ROUTE_UNAVAILABLE */

@@ -1,48 +1,72 @@
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
-import { loadSettings } from '#config/settings.js';
+import { loadSettings, type CuckooSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { changeEvent, EventLog } from '#queue/events.js';
+import { HEARTBEAT_MS } from '#queue/liveness.js';
+import { Bells, receive, type Letter } from '#queue/mail.js';
 import { Queues } from '#queue/queues.js';
-import { HEARTBEAT_MS, reconcile } from '#queue/reconcile.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { workerId, workerIsGone } from '#queue/worker-id.js';
 import { openConfigured } from '#storage/database.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
+import { Workers } from '#storage/workers.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
+import { VERSION } from '../version.js';
+import { Admission, thisHost, type AdmissionLimits } from './admission.js';
 import type { Analyst } from './analyst.js';
-import { consumeAnalyses, consumeProcessing } from './consumers.js';
+import { Dispatcher } from './dispatcher.js';
+import { consumeProcessing } from './examine-queue.js';
+import { MachineStates } from './machine-states.js';
 import { openLab } from './open-lab.js';
+import { Presence } from './presence.js';
+import { Repair } from './repair.js';
 
-const RECONCILE_MS = 60_000;
+/** Milliseconds between two looks for what a crash left. */
+const REPAIR_MS = 10_000;
 const log = createLog('worker');
+
+const OPTIONS = {
+  home: { type: 'string' },
+  name: { type: 'string' },
+  queue: { type: 'string' },
+  database: { type: 'string' },
+  machines: { type: 'string' },
+  'prepare-only': { type: 'boolean' },
+} as const;
 
 await runMain(async () => {
   const shutdown = shutdownSignal();
-  const { values } = parseArgs({
-    options: { home: { type: 'string' }, machines: { type: 'string' }, 'prepare-only': { type: 'boolean' } },
-  });
+  const { values } = parseArgs({ options: OPTIONS });
   if (values.home === undefined) throw new SandboxError('USAGE', 'worker: --home DIR is needed');
   const home = homePaths(values.home);
   const { settings } = await loadSettings(home.conf);
+  const { cuckoo } = settings;
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
 
   const worker = workerId();
-  const db = await openConfigured(settings.cuckoo.database, home.database);
+  const database = { ...cuckoo.database, ...(values.database && { connection: values.database }) };
+  const db = await openConfigured(database, home.database);
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
-  const wanted = values.machines === undefined ? settings.qemu.guests : Number(values.machines);
+  const workers = new Workers(db);
+  cleanup.defer(async () => {
+    await machines.abandon(worker, 'its worker has ended');
+    await workers.remove([worker]);
+  });
+  const states = cleanup.use(new MachineStates(machines, log));
   const lab = cleanup.use(
     await openLab(
       {
         home,
         settings,
-        machines: wanted,
+        machines: values.machines === undefined ? settings.qemu.guests : Number(values.machines),
         log,
         onProgress: (line, lasting) => tell({ kind: 'progress', line, lasting }),
       },
@@ -50,72 +74,89 @@ await runMain(async () => {
     ),
   );
   if (values['prepare-only'] === true) return;
-  await machines.register(worker, lab.machines, workerIsGone);
-  lab.onMachine = (name, change) =>
-    void machines
-      .update(name, change)
-      .catch((error: unknown) =>
-        log('warn', `machine state not stored: ${reason(error)}`, { machine: name }),
-      );
 
-  const redis = connectRedis(queueConnection(settings.cuckoo.queue.connection, home.redis.socket), (error) =>
-    log('warn', `Redis: ${error.message}`, { code: 'QUEUE_UNAVAILABLE' }),
-  );
+  const onQueueError = (error: Error): void =>
+    log('warn', `queue: ${error.message}`, { code: 'QUEUE_UNAVAILABLE' });
+  const connection = queueConnection(values.queue ?? cuckoo.queue.connection, home.redis.socket);
+  const redis = connectRedis(connection, onQueueError);
   cleanup.defer(() => redis.disconnect());
-  const queues = cleanup.use(new Queues(redis, (error) => log('warn', `queue: ${error.message}`)));
+  const queues = cleanup.use(new Queues(redis, onQueueError, cuckoo.scheduler));
   const events = new EventLog(redis, (error) => log('debug', error.message));
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
-  const by: Analyst = {
-    worker,
-    home,
-    settings: settings.cuckoo,
-    tasks,
-    lab,
-    log,
+  const analyst: Analyst = {
+    ...{ worker, home, tasks, lab, log },
+    settings: cuckoo,
     onPhase: (task, phase, ms, machine) => {
-      log('info', `phase ${phase}`, {
-        task,
-        stage: phase,
-        ms,
-        ...(machine === undefined ? {} : { machine }),
-      });
-      void events.publish({
-        task,
-        kind: 'phase',
-        phase,
-        ms,
-        at: new Date().toISOString(),
-        ...(machine === undefined ? {} : { machine }),
-      });
+      const on = machine === undefined ? {} : { machine };
+      log('info', `phase ${phase}`, { task, stage: phase, ms, ...on });
+      void events.publish({ task, kind: 'phase', phase, ms, at: new Date().toISOString(), ...on });
     },
   };
 
-  const repair = async (): Promise<void> => {
-    try {
-      await analyses.heartbeat(); // what a pause of this process made silent is not dead
-      const repaired = await reconcile(tasks, queues, workerIsGone, shutdown);
-      if (Object.values(repaired).some((ids: readonly number[]) => ids.length > 0))
-        log('warn', 'repaired what a crash left', { ...repaired });
-    } catch (error) {
-      if (!shutdown.aborted) log('warn', `not reconciled: ${reason(error)}`);
+  if (cuckoo.cuckoo.process_results) cleanup.use(consumeProcessing(analyst, queues));
+  const dispatcher = cleanup.use(
+    new Dispatcher({
+      ...{ analyst, queues, shutdown },
+      machines: lab.pool,
+      bells: new Bells(redis, worker, onQueueError),
+      admission: new Admission(admissionLimits(cuckoo), thisHost(home.storage)),
+    }),
+  );
+  lab.onMachine = (machine, change) => {
+    states.changed(machine, change);
+    dispatcher.wake();
+  };
+  const register = async (): Promise<void> => {
+    const known = new Set((await workers.list()).map(({ id }) => id));
+    await machines.register(worker, lab.machines, (id) => !known.has(id) || workerIsGone(id));
+    await workers.register({
+      id: worker,
+      name: values.name ?? hostname(),
+      host: hostname(),
+      version: VERSION,
+    });
+    lab.tellAll();
+  };
+  await register();
+
+  const presence = new Presence({
+    ...{ worker, workers, tasks, machines, dispatcher, register, log },
+    pool: lab.pool,
+  });
+  const repair = new Repair({
+    ...{ worker, tasks, machines, workers, queues, log },
+    settings: cuckoo.cuckoo,
+  });
+  const onLetter = (letter: Letter): void => {
+    if (letter.kind === 'tasks' || letter.kind === 'machines') void presence.look();
+    if (letter.kind === 'lanes') {
+      dispatcher.wake();
+      void repair.look(shutdown);
     }
   };
-  const every = (ms: number, work: () => Promise<unknown>): void => {
-    const timer = setInterval(() => void work().catch((error: unknown) => log('warn', reason(error))), ms);
+  cleanup.use(receive(redis, worker, onLetter, onQueueError));
+  const every = (ms: number, work: () => Promise<void>): void => {
+    const timer = setInterval(() => void work(), ms); // neither rejects
     cleanup.defer(() => clearInterval(timer));
   };
-  every(RECONCILE_MS, repair);
-
-  cleanup.use(consumeProcessing(by, queues));
-  const analyses = cleanup.use(consumeAnalyses(by, queues, lab.machines.length, shutdown));
-  every(HEARTBEAT_MS, () => analyses.heartbeat());
-  cleanup.use(events.tail(({ event }) => analyses.hear(event)));
+  every(HEARTBEAT_MS, () => presence.look());
+  every(REPAIR_MS, () => repair.look(shutdown));
   if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
-  await repair();
+  await repair.look(shutdown);
+  dispatcher.begin();
 
   tell({ kind: 'ready' });
   log('info', `ready with ${lab.machines.length} machines`);
-  await aborted(shutdown);
-  log('info', `ending: ${reason(shutdown.reason)}`);
+  await Promise.race([aborted(shutdown), dispatcher.drained]);
+  log('info', shutdown.aborted ? `ending: ${reason(shutdown.reason)}` : 'ending: drained');
 });
 if (process.connected) process.disconnect();
+
+function admissionLimits({ cuckoo, scheduler }: CuckooSettings): AdmissionLimits {
+  return {
+    freespace: cuckoo.freespace,
+    minMemory: scheduler.min_memory,
+    maxLoad: scheduler.max_load,
+    maxMachines: cuckoo.max_machines_count,
+  };
+}

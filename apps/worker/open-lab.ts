@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import type { HomePaths } from '#config/home.js';
 import type { Settings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import type { Machine } from '#domain/machine.js';
+import type { Machine, MachineState } from '#domain/machine.js';
 import { AgentClient } from '#guest/agent.js';
 import { ensureImage } from '#guest/image/build.js';
 import { chooseAccelerator } from '#machinery/adapters/qemu/accelerator.js';
 import { defaultMachines, qemuMachinery } from '#machinery/adapters/qemu/qemu.js';
 import { reapOrphans } from '#machinery/adapters/qemu/record.js';
 import { ensureTemplate, type TemplateWanted } from '#machinery/adapters/qemu/template.js';
-import type { PoolState } from '#machinery/lease.js';
+import type { MachineStatus } from '#machinery/lease.js';
+import { isFree } from '#machinery/pick.js';
 import { MachinePool } from '#machinery/pool.js';
 import { defaultMachineCount } from '#machinery/sizing.js';
+import type { MachineChange } from '#storage/machines.js';
 import { ResultServer } from '#resultserver/resultserver.js';
 import { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
@@ -34,11 +36,19 @@ export interface LabOptions {
 
 export interface OpenLab extends Lab, AsyncDisposable {
   readonly machines: readonly Machine[];
+  readonly pool: MachinePool;
   /** Told of every change of a machine's state. */
-  onMachine: (name: string, change: { status?: string; locked?: boolean }) => void;
+  onMachine: (name: string, change: MachineChange) => void;
+  /** Tells the state of every machine as it is now. */
+  tellAll(): void;
 }
 
 const CLOSE_TIMEOUT_MS = 30_000;
+
+/** Restores at the same time: beyond half the processors they only slow each other down. */
+function startLimit(configured: number): number {
+  return Math.max(1, Math.min(configured, Math.floor(availableParallelism() / 2)));
+}
 
 /** Everything `detonate` needs on this host: the default guest (built when missing), its machines, their networks, the result server. */
 export async function openLab(options: LabOptions, signal: AbortSignal): Promise<OpenLab> {
@@ -78,15 +88,21 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   await listenForGuests(resultServer, options);
 
   let onMachine: OpenLab['onMachine'] = () => {};
+  const tellState = (
+    name: string,
+    { state, reason: why, retryAt }: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>,
+  ): void =>
+    onMachine(name, {
+      ...{ status: HYPERVISOR_WORD[state], state, locked: !isFree(state) },
+      ...{ reason: why, retryOn: retryAt },
+    });
   const pool = new MachinePool([machinery], {
-    startLimit: Math.max(1, Math.floor(availableParallelism() / 2)),
-    onChange: (machine, state, why) => {
+    startLimit: startLimit(settings.cuckoo.cuckoo.max_vmstartup_count),
+    onChange: (machine, change) => {
+      const { state, reason: why } = change;
       if (state === 'quarantined') options.onProgress(`${machine.name} does not work: ${why ?? ''}`, true);
       if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
-      onMachine(machine.name, {
-        status: HYPERVISOR_WORD[state],
-        locked: state !== 'free-ready' && state !== 'free-cold',
-      });
+      tellState(machine.name, change);
     },
   });
   cleanup.defer(() => pool.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS)));
@@ -99,7 +115,10 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
     set onMachine(told) {
       onMachine = told;
     },
-    acquire: (wants, by) => pool.acquire(wants, by),
+    pool,
+    tellAll: () => {
+      for (const status of pool.states()) tellState(status.machine.name, status);
+    },
     openResults: ({ id, dir, machine }) =>
       resultServer.open({
         id,
@@ -136,9 +155,9 @@ function mustBeOurs({ cuckoo, qemu }: Settings, conf: string): void {
 }
 
 /** What machines/list shows, in the hypervisor's words that Cuckoo's clients know. */
-const HYPERVISOR_WORD: Readonly<Record<PoolState, string>> = {
-  'free-ready': 'saved',
-  'free-cold': 'poweroff',
+const HYPERVISOR_WORD: Readonly<Record<MachineState, string>> = {
+  ready: 'saved',
+  free: 'poweroff',
   leased: 'running',
   restoring: 'restoring',
   quarantined: 'aborted',

@@ -1,4 +1,4 @@
-import { bool, int, matching, text, unused, type Section } from './field.js';
+import { bool, int, matching, text, unused, weights, type Section } from './field.js';
 
 /** conf/cuckoo.conf. Keys and defaults are Cuckoo 2.0.7's unless a default would not be safe or not fit one host. */
 export const CUCKOO_CONF = {
@@ -27,11 +27,20 @@ export const CUCKOO_CONF = {
     web_secret: unused('', 'the pages use the same token as the API.'),
     delete_bin_copy: unused('no', 'samples are kept; an analysis can be examined again at any time.'),
     terminate_processes: unused('no', 'the machine is thrown away after each analysis.'),
-    reschedule: unused('no', 'a task whose worker died is always run again, at most three times.'),
-    process_results: unused('yes', 'processing has its own queue.'),
+    reschedule: bool(
+      true,
+      'May a task whose worker died run again (at most three times)? no: it ends as failed_analysis.',
+    ),
+    process_results: bool(
+      true,
+      'Write reports as analyses end. no: they stay completed until `malkoha process` is told to.',
+    ),
     max_analysis_count: unused('0', 'stop the daemon instead.'),
-    max_machines_count: unused('0', 'the number of machines is in <machinery>.conf.'),
-    max_vmstartup_count: unused('10', 'machines wait restored and paused.'),
+    max_machines_count: int(0, 'Machines of one worker that run tasks at the same time; 0 = all there are.'),
+    max_vmstartup_count: int(
+      10,
+      'Machines of one worker that are restored at the same time, but no more than half its processors; 0 = one.',
+    ),
     tmppath: unused('', 'uploads stream into storage/binaries.'),
     rooter: unused('/tmp/cuckoo-rooter', 'the default guest needs no root process.'),
   },
@@ -84,6 +93,24 @@ export const CUCKOO_CONF = {
     rate_limit: int(
       0,
       'Requests per minute of one client: of a token, or of an address where none is needed; 0 = no limit.',
+    ),
+  },
+  scheduler: {
+    ageing: int(
+      600,
+      'Seconds of waiting that lift a task as much as one level of priority, so that none waits for ever; 0 = none do.',
+      { max: 31_536_000 },
+    ),
+    weights: weights(
+      'Shares of the machines among those who wait with the same priority, by API token or else by owner, such as\nmail=3,research=1. Whoever is not named has 1.',
+    ),
+    min_memory: int(
+      256,
+      "MB of memory that must be available on a worker's host to begin an analysis; 0 = do not look.",
+    ),
+    max_load: int(
+      0,
+      'Load of the last minute per processor, in percent, above which no analysis begins; 0 = do not look.',
     ),
   },
   webhooks: {

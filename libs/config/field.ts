@@ -96,6 +96,26 @@ export function splitList(value: string): readonly string[] {
     .filter((item) => item !== '');
 }
 
+/** `name=3,other=1`: whole numbers of 1 or more by name. */
+export function weights(doc: string): Field<ReadonlyMap<string, number>> {
+  return {
+    fallback: new Map(),
+    written: '',
+    accepted: 'name=number pairs separated by commas, numbers from 1 to 1000',
+    doc,
+    used: true,
+    parse: (value) => {
+      const pairs = splitList(value).map((item) => /^(.+?)\s*=\s*(\d{1,4})$/.exec(item));
+      const found = pairs.flatMap((pair): [string, number][] =>
+        pair === null ? [] : [[pair[1] ?? '', Number(pair[2])]],
+      );
+      const good =
+        found.length === pairs.length && found.every(([, weight]) => weight >= 1 && weight <= 1000);
+      return good ? new Map(found) : undefined;
+    },
+  };
+}
+
 /** Memory, in MiB: `512M`, `2G`, or a bare number of MiB. */
 export function mebibytes(fallback: number, doc: string, { min = 1 } = {}): Field<number> {
   return {

@@ -30,7 +30,7 @@ export interface Settings {
 }
 
 /** Sections of cuckoo.conf that Cuckoo does not have. */
-const OURS = ['queue', 'api', 'webhooks'] as const;
+const OURS = ['queue', 'api', 'scheduler', 'webhooks'] as const;
 
 /**
  * Reads conf/*.conf over the defaults; an absent file is all defaults. The result is frozen.

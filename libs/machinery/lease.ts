@@ -1,20 +1,11 @@
-import type { Machine } from '#domain/machine.js';
+import type { Machine, MachineState } from '#domain/machine.js';
 import type { Machinery } from './machinery.js';
-
-/**
- * - `free-ready`: restored and paused, `start` only resumes it
- * - `free-cold`: off, `start` restores it first
- * - `restoring`: being made ready, or waiting for its turn to be
- * - `quarantined`: did not stop or restore; tested again at `retryAt`
- * - `disabled`: taken out by an operator, or the pool is closed
- */
-export type PoolState = 'free-ready' | 'free-cold' | 'leased' | 'restoring' | 'quarantined' | 'disabled';
 
 export interface MachineStatus {
   readonly machine: Machine;
   /** Machinery kind. */
   readonly manager: string;
-  readonly state: PoolState;
+  readonly state: MachineState;
   /** Why it is quarantined; null otherwise. */
   readonly reason: string | null;
   readonly since: Date;

@@ -34,7 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 function allReady(pool: MachinePool): boolean {
-  return pool.states().every(({ state }) => state === 'free-ready');
+  return pool.states().every(({ state }) => state === 'ready');
 }
 
 const NAMES = ['a', 'b', 'c'] as const;

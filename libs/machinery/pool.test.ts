@@ -9,7 +9,7 @@ describe('leases', () => {
     const fake = fakeMachinery([machine('a')]);
     const pool = poolOf(fake);
     await settle();
-    expect(stateOf(pool, 'a')?.state).toBe('free-ready');
+    expect(stateOf(pool, 'a')?.state).toBe('ready');
     const run = async () => {
       await using lease = await pool.acquire(any, never);
       await lease.start(never);
@@ -18,7 +18,7 @@ describe('leases', () => {
     await expect(run()).rejects.toThrow('agent died');
     await settle();
     expect(fake.calls).toEqual(['stop a', 'prepare a', 'start a', 'stop a', 'prepare a']);
-    expect(stateOf(pool, 'a')?.state).toBe('free-ready');
+    expect(stateOf(pool, 'a')?.state).toBe('ready');
     await pool.close(never);
   });
 
@@ -75,7 +75,7 @@ describe('leases', () => {
     const holdsNothing: Machinery = { ...cold, prepare: async () => undefined };
     const pool = new MachinePool([holdsNothing, ready], { startLimit: 1 });
     await settle();
-    expect(pool.states().map(({ state }) => state)).toEqual(['free-cold', 'free-ready']);
+    expect(pool.states().map(({ state }) => state)).toEqual(['free', 'ready']);
     await using lease = await pool.acquire(any, never);
     expect(lease.machine.name).toBe('ready');
     await pool.close(never);
@@ -97,7 +97,7 @@ describe('leases', () => {
     const pool = poolOf(slow);
     for (let turn = 0; turn < 20; turn++) await settle();
     expect(most).toBe(2);
-    expect(pool.states().every(({ state }) => state === 'free-ready')).toBe(true);
+    expect(pool.states().every(({ state }) => state === 'ready')).toBe(true);
     await pool.close(never);
   });
 });
@@ -127,7 +127,7 @@ describe('quarantine', () => {
       await jest.advanceTimersByTimeAsync(1);
       await using lease = await waiting;
       expect(lease.machine.name).toBe('a');
-      expect(changes.at(-2)).toBe('a free-ready');
+      expect(changes.at(-2)).toBe('a ready');
       await pool.close(never);
     },
   );
@@ -218,7 +218,7 @@ describe('operators', () => {
     expect(await fake.state(machine('a'))).toBe('off');
     pool.setEnabled('a', true);
     await settle();
-    expect(stateOf(pool, 'a')?.state).toBe('free-ready');
+    expect(stateOf(pool, 'a')?.state).toBe('ready');
     await pool.close(never);
   });
 

@@ -1,8 +1,9 @@
 import { reason, SandboxError } from '#domain/errors.js';
-import { serves, type Machine, type Requirements } from '#domain/machine.js';
+import { serves, wanted, type Machine, type MachineState, type Requirements } from '#domain/machine.js';
 import { linkedSignal } from './linked-signal.js';
-import type { MachineLease, MachineStatus, PoolState } from './lease.js';
+import type { MachineLease, MachineStatus } from './lease.js';
 import type { Machinery } from './machinery.js';
+import { bestMachine, isFree } from './pick.js';
 import { Slots } from './slots.js';
 import { until, untilSettled } from './until.js';
 
@@ -10,7 +11,10 @@ export interface PoolOptions {
   /** How many machines are restored at the same time. */
   readonly startLimit: number;
   /** Told of every change of state, right after it. Must not throw. */
-  readonly onChange?: (machine: Machine, state: PoolState, reason: string | null) => void;
+  readonly onChange?: (
+    machine: Machine,
+    change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>,
+  ) => void;
 }
 
 /** How long a stop may take before the machine counts as stuck. */
@@ -26,7 +30,7 @@ const LONGEST_RETRY_MS = 300_000;
 interface Entry {
   readonly machine: Machine;
   readonly machinery: Machinery;
-  state: PoolState;
+  state: MachineState;
   reason: string | null;
   since: Date;
   retryAt: Date | null;
@@ -80,10 +84,8 @@ export class MachinePool {
     signal.throwIfAborted();
     this.#closing.signal.throwIfAborted();
     this.#assertPossible(wants);
-    const free = (state: PoolState) =>
-      this.#entries.find((entry) => entry.state === state && serves(entry.machine, wants));
-    const found = free('free-ready') ?? free('free-cold');
-    if (found) return this.#lease(found);
+    const found = this.tryAcquire(wants);
+    if (found) return found;
     return await until<MachineLease>(signal, (resolve, reject) => {
       const waiter = { wants, resolve, reject };
       this.#waiting.push(waiter);
@@ -92,6 +94,20 @@ export class MachinePool {
         if (at !== -1) this.#waiting.splice(at, 1);
       };
     });
+  }
+
+  /** The free machine that suits best, one of `avoid` only when no other could serve, free or not; null: none is free. */
+  tryAcquire(wants: Requirements, avoid: readonly string[] = []): MachineLease | null {
+    if (this.#closing.signal.aborted) return null;
+    const able = this.#entries.filter(({ enabled, machine }) => enabled && serves(machine, wants));
+    const others = able.filter(({ machine }) => !avoid.includes(machine.name));
+    const found = bestMachine(others.length > 0 ? others : able);
+    return found === null ? null : this.#lease(found);
+  }
+
+  /** Those that a task could have now. */
+  free(): readonly Machine[] {
+    return this.#entries.flatMap(({ state, machine }) => (isFree(state) ? [machine] : []));
   }
 
   /** Every machine as it is now, in the order they were configured. */
@@ -137,7 +153,7 @@ export class MachinePool {
 
   #lease(entry: Entry): MachineLease {
     const { machine, machinery } = entry;
-    const resumes = entry.state === 'free-ready';
+    const resumes = entry.state === 'ready';
     let used = true;
     entry.off = false;
     this.#move(entry, 'leased');
@@ -204,7 +220,7 @@ export class MachinePool {
     if (!this.#closing.signal.aborted) outcome();
   }
 
-  async #restoreOrStop(entry: Entry): Promise<'free-ready' | 'free-cold' | 'disabled'> {
+  async #restoreOrStop(entry: Entry): Promise<'ready' | 'free' | 'disabled'> {
     const { machine, machinery } = entry;
     for (;;) {
       const { enabled } = entry;
@@ -216,7 +232,7 @@ export class MachinePool {
         throw new SandboxError('MACHINE_START_FAILED', `${machine.name} does not answer`);
       if (enabled !== entry.enabled) continue; // changed its mind meanwhile
       if (!enabled) return 'disabled';
-      return power === 'paused' ? 'free-ready' : 'free-cold';
+      return power === 'paused' ? 'ready' : 'free';
     }
   }
 
@@ -233,7 +249,7 @@ export class MachinePool {
     await this.#inTurn(entry, () => entry.machinery.prepare(entry.machine, link.signal));
   }
 
-  #offer(entry: Entry, state: 'free-ready' | 'free-cold'): void {
+  #offer(entry: Entry, state: 'ready' | 'free'): void {
     this.#move(entry, state);
     const next = this.#waiting.find(({ wants }) => serves(entry.machine, wants));
     next?.resolve(this.#lease(entry));
@@ -256,17 +272,17 @@ export class MachinePool {
     return result;
   }
 
-  #move(entry: Entry, state: PoolState, why: string | null = null, retryAt: Date | null = null): void {
+  #move(entry: Entry, state: MachineState, why: string | null = null, retryAt: Date | null = null): void {
     entry.state = state;
     entry.reason = why;
     entry.retryAt = retryAt;
     entry.since = new Date();
-    this.options.onChange?.(entry.machine, state, why);
+    this.options.onChange?.(entry.machine, { state, reason: why, retryAt });
   }
 
   #assertPossible(wants: Requirements): void {
     if (this.#entries.some(({ enabled, machine }) => enabled && serves(machine, wants))) return;
-    throw new SandboxError('NO_MATCHING_MACHINE', `no machine here ${describe(wants)}`);
+    throw new SandboxError('NO_MATCHING_MACHINE', `no machine here ${wanted(wants)}`);
   }
 
   #rejectImpossible(): void {
@@ -291,10 +307,4 @@ function assertUnique(names: readonly string[]): void {
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice === undefined) return;
   throw new SandboxError('CONFIG_INVALID', `two machines are named ${twice}; a name must be unique`);
-}
-
-function describe({ machine, platform, tags }: Requirements): string {
-  if (machine !== null) return `is named ${JSON.stringify(machine)}`;
-  const what = platform === null ? 'fits' : `runs ${platform}`;
-  return tags.length === 0 ? what : `${what} and has the tags ${tags.join(', ')}`;
 }

@@ -2,10 +2,14 @@ import { createRequire } from 'node:module';
 import type * as BullMQ from 'bullmq';
 import type { Job, Processor, Queue, Worker, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { SandboxError } from '#domain/errors.js';
-import type { Requirements } from '#domain/machine.js';
-import { laneOf, lanesServed, type Lane } from './lanes.js';
-import { within } from './within.js';
+import {
+  asked,
+  Lanes,
+  type AddOptions,
+  type LanePlace,
+  type LaneSettings,
+  type QueuedTask,
+} from './lane-queue.js';
 
 /** Loaded at first use: a sixth of the API's start-up, and not needed before the first submission. */
 const bullmq = (): typeof BullMQ => createRequire(import.meta.url)('bullmq') as typeof BullMQ;
@@ -15,10 +19,6 @@ export interface TaskJob {
 }
 
 export const PROCESSING_QUEUE = 'processing';
-
-export function analysisQueue(lane: Lane): string {
-  return `analysis.${lane}`;
-}
 
 /** The same task is the same job: adding it twice adds it once. */
 export function jobId(taskId: number): string {
@@ -43,27 +43,25 @@ const JOB_OPTIONS = {
 
 export type JobState = 'none' | 'failed' | 'present';
 
-/** Where a task stands: `ahead` tasks are taken before it; `taken`: a worker has it; `delayed`: to be tried again. */
-export type JobPlace =
-  { readonly state: 'waiting'; readonly ahead: number } | { readonly state: 'taken' | 'delayed' | 'none' };
+/** An hour makes up for six levels of priority; everybody has the same share. */
+const DEFAULT_LANES: LaneSettings = { ageing: 600, weights: new Map() };
 
-/** Jobs taken back from a worker that died, which BullMQ serves before all others: so many are looked through. */
-const RECOVERED_LIMIT = 1000;
-
-/** What a queue needs to know of a task. */
-export interface QueuedTask extends Requirements {
-  readonly id: number;
-  readonly priority: number;
-}
-
-/** The queues over one Redis connection, which stays the caller's to close. */
+/**
+ * Tasks that wait for a machine, in lanes, and tasks that wait for their report, in a BullMQ queue, over one Redis
+ * connection, which stays the caller's to close.
+ */
 export class Queues implements AsyncDisposable {
   readonly #open = new Map<string, Queue<TaskJob>>();
+
+  readonly lanes: Lanes;
 
   constructor(
     readonly redis: Redis,
     private readonly onError: (error: Error) => void,
-  ) {}
+    lanes = DEFAULT_LANES,
+  ) {
+    this.lanes = new Lanes(redis, lanes);
+  }
 
   get(name: string): Queue<TaskJob> {
     const known = this.#open.get(name);
@@ -78,13 +76,13 @@ export class Queues implements AsyncDisposable {
   }
 
   /** Call it after the row is committed. @throws QUEUE_UNAVAILABLE; the task then waits for the reconciler */
-  async enqueueAnalysis(task: QueuedTask): Promise<void> {
-    await this.#add(analysisQueue(laneOf(task)), task);
+  async enqueueAnalysis(task: QueuedTask, options?: AddOptions): Promise<void> {
+    await asked(this.redis, () => this.lanes.add(task, options));
   }
 
   /** @throws QUEUE_UNAVAILABLE; the task then waits for the reconciler */
   async enqueueProcessing(task: { readonly id: number; readonly priority: number }): Promise<void> {
-    await this.#add(PROCESSING_QUEUE, task);
+    await asked(this.redis, () => this.#replaceFailed(PROCESSING_QUEUE, task));
   }
 
   /** Of each task's job in one queue, in the order of `ids`, in one round trip. */
@@ -107,29 +105,9 @@ export class Queues implements AsyncDisposable {
     });
   }
 
-  /**
-   * Where an analysis stands in its lane. BullMQ keeps what waits in a sorted set by priority and age, so this is
-   * O(log n), however long the lane is.
-   *
-   * @throws QUEUE_UNAVAILABLE
-   */
-  async place(task: QueuedTask): Promise<JobPlace> {
-    this.#mustBeReady();
-    const queue = this.get(analysisQueue(laneOf(task)));
-    const id = jobId(task.id);
-    const [rank, recovered, behind, delayed, locked] = await within(
-      Promise.all([
-        this.redis.zrank(queue.toKey('prioritized'), id),
-        this.redis.llen(queue.toKey('wait')),
-        this.redis.lpos(queue.toKey('wait'), id, 'RANK', -1, 'MAXLEN', RECOVERED_LIMIT),
-        this.redis.zscore(queue.toKey('delayed'), id),
-        this.redis.exists(`${queue.toKey(id)}:lock`),
-      ]),
-    );
-    if (rank !== null) return { state: 'waiting', ahead: recovered + rank };
-    if (behind !== null) return { state: 'waiting', ahead: recovered - 1 - behind }; // served from the list's end
-    if (delayed !== null) return { state: 'delayed' };
-    return { state: locked === 1 ? 'taken' : 'none' };
+  /** Where an analysis stands in its lane. @throws QUEUE_UNAVAILABLE */
+  async place(taskId: number): Promise<LanePlace> {
+    return asked(this.redis, () => this.lanes.place(taskId));
   }
 
   /** Why the job of a task failed for good. */
@@ -138,22 +116,17 @@ export class Queues implements AsyncDisposable {
     return job?.failedReason ?? 'the job failed';
   }
 
-  /** Takes a task out of every queue. False: a worker holds it. @throws QUEUE_UNAVAILABLE */
+  /** Takes a task out of every queue. False: a worker writes its report. @throws QUEUE_UNAVAILABLE */
   async remove(taskId: number): Promise<boolean> {
-    this.#mustBeReady();
-    const names = [PROCESSING_QUEUE, ...lanesServed().map(analysisQueue)];
-    const removed = await within(Promise.all(names.map((name) => this.#removeFrom(name, taskId))));
-    return removed.every(Boolean);
+    return asked(this.redis, async () => {
+      await this.lanes.remove(taskId);
+      return this.#removeFrom(PROCESSING_QUEUE, taskId);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#open.values()].map((queue) => queue.close().catch(this.onError)));
     this.#open.clear();
-  }
-
-  async #add(name: string, task: { readonly id: number; readonly priority: number }): Promise<void> {
-    this.#mustBeReady();
-    await within(this.#replaceFailed(name, task));
   }
 
   async #replaceFailed(name: string, { id, priority }: { id: number; priority: number }): Promise<void> {
@@ -169,16 +142,6 @@ export class Queues implements AsyncDisposable {
     const queue = this.get(name);
     await queue.remove(jobId(taskId));
     return (await this.redis.exists(queue.toKey(jobId(taskId)))) === 0;
-  }
-
-  /** Commands to a Redis that is away would pile up in memory and be carried out at some later time. */
-  #mustBeReady(): void {
-    if (this.redis.status !== 'ready') {
-      throw new SandboxError(
-        'QUEUE_UNAVAILABLE',
-        'Redis does not answer; the task is stored and goes on when it does',
-      );
-    }
   }
 }
 

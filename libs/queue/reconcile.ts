@@ -1,32 +1,45 @@
-import { SandboxError } from '#domain/errors.js';
 import type { TaskStatus } from '#domain/task.js';
-import { analysisQueue, PROCESSING_QUEUE, type JobState, type QueuedTask, type Queues } from './queues.js';
-import { laneOf } from './lanes.js';
+import { asked, type QueuedTask } from './lane-queue.js';
+import { PROCESSING_QUEUE, type JobState, type Queues } from './queues.js';
 
 /** Runs of one task: after the third lost worker the task itself is the suspect. */
 export const MAX_ATTEMPTS = 3;
-/** Milliseconds between the signs of life a worker gives. */
-export const HEARTBEAT_MS = 5000;
-/** Milliseconds without one after which its tasks are taken away. */
-export const LEASE_MS = 30_000;
 
 /** Rows looked at in one go. */
 const PAGE = 500;
-/** Rows of one status looked at in one call; more wait for the next minute. */
-const MOST_ROWS = 20_000;
+/** Rows of one status looked at in one call; more wait for the next. */
+const MOST_ROWS = 200_000;
 
 export interface Lease extends QueuedTask {
   readonly worker: string | null;
-  readonly heartbeatOn: Date | null;
   readonly attempt: number;
   readonly epoch: number;
 }
 
 /** The part of the task store that is needed here (libs/storage has it). */
 export interface TaskStore {
-  leases(status: TaskStatus, afterId: number, limit: number): Promise<readonly Lease[]>;
+  idsOf(status: TaskStatus, afterId: number, limit: number): Promise<readonly number[]>;
+  leases(ids: readonly number[]): Promise<readonly Lease[]>;
+  /** Running tasks of workers that are none of these, at most a page of them. */
+  abandoned(workers: readonly string[]): Promise<readonly Lease[]>;
   move(id: number, from: TaskStatus, to: TaskStatus, fields?: { readonly epoch?: number }): Promise<boolean>;
   addError(taskId: number, action: string | null, message: string): Promise<void>;
+}
+
+export interface Reconciled {
+  readonly store: TaskStore;
+  readonly queues: Queues;
+  /** Ids of the workers that live. */
+  readonly workers: readonly string[];
+  /**
+   * Ends the run of a worker that is gone: pending again, or failed_analysis. False: somebody else did, or it ended
+   * by itself.
+   */
+  readonly endLost: (lease: Lease, next: 'pending' | 'failed_analysis', why: string) => Promise<boolean>;
+  /** May a task whose worker died run again? ([cuckoo] reschedule) */
+  readonly reschedule: boolean;
+  /** Are reports written as analyses end? ([cuckoo] process_results) */
+  readonly process: boolean;
 }
 
 export interface Repaired {
@@ -37,126 +50,102 @@ export interface Repaired {
   readonly failed: number[];
 }
 
-export type Verdict = 'keep' | 'again' | 'fail';
-
-/** A running task: is its worker gone, and may it run again? */
-export function judgeRunning(lease: Lease, now: Date, isGone: (worker: string) => boolean): Verdict {
-  const silent = lease.heartbeatOn === null || now.getTime() - lease.heartbeatOn.getTime() > LEASE_MS;
-  const gone = lease.worker === null || silent || isGone(lease.worker);
-  if (!gone) return 'keep';
-  return lease.attempt < MAX_ATTEMPTS ? 'again' : 'fail';
-}
-
-/** A pending task and the state of its job. */
-export function judgePending(lease: Pick<Lease, 'attempt'>, job: JobState): Verdict {
-  if (job === 'present') return 'keep';
-  return lease.attempt < MAX_ATTEMPTS ? 'again' : 'fail';
-}
-
 /** A completed task and the state of its processing job: a job that failed for good had its retries. */
-export function judgeCompleted(job: JobState): Verdict {
+export function judgeCompleted(job: JobState): 'keep' | 'again' | 'fail' {
   return ({ present: 'keep', none: 'again', failed: 'fail' } as const)[job];
 }
 
 /**
- * Repairs what a crash left between SQL, the truth, and the queues: at start and every minute, by any worker. Each
- * repair is one conditional move or one idempotent add, so several at once do no harm.
+ * Repairs what a crash left between SQL, the truth, and the queues: at start and every few seconds, by one worker at a
+ * time. Each repair is one conditional move or one idempotent add, so that several at once would do no harm.
  *
  * @throws QUEUE_UNAVAILABLE when Redis is away; rows judged until then are done
  */
-export async function reconcile(
-  store: TaskStore,
-  queues: Queues,
-  isGone: (worker: string) => boolean,
-  signal: AbortSignal,
-): Promise<Repaired> {
+export async function reconcile(by: Reconciled, signal: AbortSignal): Promise<Repaired> {
   const repaired: Repaired = { enqueued: [], takenBack: [], failed: [] };
-  if (queues.redis.status !== 'ready') throw new SandboxError('QUEUE_UNAVAILABLE', 'Redis does not answer');
-
-  for await (const lease of rows(store, 'running', signal)) {
-    const verdict = judgeRunning(lease, new Date(), isGone);
-    if (verdict === 'again') {
-      if (await store.move(lease.id, 'running', 'pending', { epoch: lease.epoch }))
-        repaired.takenBack.push(lease.id);
-    } else if (verdict === 'fail') {
-      const reason = `the worker was lost ${lease.attempt} times while this task ran`;
-      await fail(store, repaired, { lease, from: 'running', to: 'failed_analysis', reason });
-    }
-  }
-
-  for await (const { lease, job } of withJobs(store, queues, 'pending', signal)) {
-    const verdict = judgePending(lease, job);
-    if (verdict === 'again') {
-      await queues.enqueueAnalysis(lease);
-      repaired.enqueued.push(lease.id);
-    } else if (verdict === 'fail') {
-      const reason = `the task was begun ${lease.attempt} times and never ended`;
-      await fail(store, repaired, { lease, from: 'pending', to: 'failed_analysis', reason });
-    }
-  }
-
-  for await (const { lease, job } of withJobs(store, queues, 'completed', signal)) {
-    const verdict = judgeCompleted(job);
-    if (verdict === 'again') {
-      await queues.enqueueProcessing(lease);
-      repaired.enqueued.push(lease.id);
-    } else if (verdict === 'fail') {
-      const reason = await queues.failedReason(PROCESSING_QUEUE, lease.id);
-      await fail(store, repaired, { lease, from: 'completed', to: 'failed_processing', reason });
-    }
-  }
+  await asked(by.queues.redis, () => by.queues.redis.ping());
+  await takeBack(by, repaired, signal);
+  await fillLanes(by, repaired, signal);
+  if (by.process) await fillProcessing(by, repaired, signal);
   return repaired;
+}
+
+async function takeBack(by: Reconciled, repaired: Repaired, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const lost = await by.store.abandoned(by.workers);
+    let moved = 0;
+    for (const lease of lost) {
+      signal.throwIfAborted();
+      const again = by.reschedule && lease.attempt < MAX_ATTEMPTS;
+      const times = lease.attempt === 1 ? 'once' : `${lease.attempt} times`;
+      const why = `the worker ${lease.worker ?? '(unknown)'} was lost while this task ran (${times} so far)`;
+      if (!(await by.endLost(lease, again ? 'pending' : 'failed_analysis', why))) continue;
+      moved += 1;
+      (again ? repaired.takenBack : repaired.failed).push(lease.id);
+    }
+    if (moved === 0) return;
+  }
+}
+
+async function fillLanes({ store, queues }: Reconciled, repaired: Repaired, signal: AbortSignal) {
+  const { lanes } = queues;
+  for await (const ids of pages(store, 'pending', signal)) {
+    const there = await asked(queues.redis, () => lanes.has(ids));
+    const missing = ids.filter((_, index) => there[index] !== true);
+    for (const lease of await store.leases(missing)) {
+      if (lease.attempt >= MAX_ATTEMPTS) {
+        const reason = `the task was begun ${lease.attempt} times and never ended`;
+        await fail(store, repaired, { id: lease.id, from: 'pending', to: 'failed_analysis', reason });
+      } else if (
+        await asked(queues.redis, () => lanes.add(lease, { at: lease.attempt > 0 ? 'front' : 'back' }))
+      )
+        repaired.enqueued.push(lease.id);
+    }
+  }
+}
+
+async function fillProcessing({ store, queues }: Reconciled, repaired: Repaired, signal: AbortSignal) {
+  for await (const ids of pages(store, 'completed', signal)) {
+    const states = await queues.states(PROCESSING_QUEUE, ids);
+    for (const [index, id] of ids.entries()) {
+      const verdict = judgeCompleted(states[index] ?? 'none');
+      if (verdict === 'again') {
+        const [lease] = await store.leases([id]);
+        if (lease === undefined) continue;
+        await queues.enqueueProcessing(lease);
+        repaired.enqueued.push(id);
+      } else if (verdict === 'fail') {
+        const reason = await queues.failedReason(PROCESSING_QUEUE, id);
+        await fail(store, repaired, { id, from: 'completed', to: 'failed_processing', reason });
+      }
+    }
+  }
 }
 
 async function fail(
   store: TaskStore,
   repaired: Repaired,
-  { lease, from, to, reason }: { lease: Lease; from: TaskStatus; to: TaskStatus; reason: string },
+  { id, from, to, reason }: { id: number; from: TaskStatus; to: TaskStatus; reason: string },
 ): Promise<void> {
-  if (!(await store.move(lease.id, from, to, { epoch: lease.epoch }))) return;
-  await store.addError(lease.id, 'reconcile', reason);
-  repaired.failed.push(lease.id);
+  if (!(await store.move(id, from, to))) return;
+  await store.addError(id, 'reconcile', reason);
+  repaired.failed.push(id);
 }
 
 async function* pages(
   store: TaskStore,
   status: TaskStatus,
   signal: AbortSignal,
-): AsyncGenerator<readonly Lease[]> {
+): AsyncGenerator<readonly number[]> {
   let after = 0;
   for (let seen = 0; seen < MOST_ROWS;) {
     signal.throwIfAborted();
-    const page = await store.leases(status, after, PAGE);
+    const page = await store.idsOf(status, after, PAGE);
+    const last = page.at(-1);
+    if (last === undefined) return;
     yield page;
     seen += page.length;
-    const last = page.at(-1);
-    if (!last || page.length < PAGE) return;
-    after = last.id;
-  }
-}
-
-async function* rows(store: TaskStore, status: TaskStatus, signal: AbortSignal): AsyncGenerator<Lease> {
-  for await (const page of pages(store, status, signal)) yield* page;
-}
-
-async function* withJobs(
-  store: TaskStore,
-  queues: Queues,
-  status: 'pending' | 'completed',
-  signal: AbortSignal,
-): AsyncGenerator<{ lease: Lease; job: JobState }> {
-  for await (const page of pages(store, status, signal)) {
-    const byQueue = new Map<string, Lease[]>();
-    for (const lease of page) {
-      const name = status === 'pending' ? analysisQueue(laneOf(lease)) : PROCESSING_QUEUE;
-      const leases = byQueue.get(name) ?? [];
-      leases.push(lease);
-      byQueue.set(name, leases);
-    }
-    for (const [name, leases] of byQueue) {
-      const ids = leases.map((lease) => lease.id);
-      const states = await queues.states(name, ids);
-      for (const [index, lease] of leases.entries()) yield { lease, job: states[index] ?? 'none' };
-    }
+    if (page.length < PAGE) return;
+    after = last;
   }
 }

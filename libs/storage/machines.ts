@@ -51,18 +51,26 @@ export class Machines {
   }
 
   async update(name: string, change: MachineChange): Promise<void> {
+    await this.updateAll(new Map([[name, change]]));
+  }
+
+  async updateAll(changes: ReadonlyMap<string, MachineChange>): Promise<void> {
     const now = new Date();
-    await write(this.db, (db) =>
-      db.update(
-        MachineRow,
-        { name },
-        {
-          ...change,
+    await transaction(this.db, async (db) => {
+      for (const [name, change] of changes) {
+        const when = {
           ...(change.status !== undefined && { statusChangedOn: now }),
           ...(change.locked !== undefined && { lockedChangedOn: now }),
-        },
-      ),
-    );
+        };
+        await db.update(MachineRow, { name }, { ...change, ...when });
+      }
+    });
+  }
+
+  /** Nobody has the machines of this worker now; their rows stay, for the worker that comes after it. */
+  async abandon(worker: string, reason: string): Promise<void> {
+    const change = { state: 'disabled', locked: false, status: 'poweroff', reason, retryOn: null } as const;
+    await write(this.db, (db) => db.update(MachineRow, { worker }, change));
   }
 
   /** What the operator wants of it, whoever has it now; its worker follows. False: there is no such machine. */

@@ -30,6 +30,8 @@ export interface Claim {
   /** Counts from 1. */
   readonly attempt: number;
   readonly epoch: number;
+  /** Machines it failed on before through no fault of its own. */
+  readonly avoid: readonly string[];
 }
 
 /** What a move may set beside the status. */

@@ -1,7 +1,8 @@
 import DataLoader from 'dataloader';
-import { In, type DataSource } from 'typeorm';
+import { In, IsNull, Not, type DataSource } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity.js';
-import { SandboxError } from '#domain/errors.js';
+import { SandboxError, type ErrorCode } from '#domain/errors.js';
+import { outcomeOf } from '#domain/outcome.js';
 import {
   canMove,
   TASK_STATUSES,
@@ -11,14 +12,12 @@ import {
   type TaskStatus,
 } from '#domain/task.js';
 import { utcText } from './columns.js';
-import { ErrorRow } from './entities/error.entity.js';
-import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
+import { GuestRow } from './entities/guest.entity.js';
 import { TaskRow } from './entities/task.entity.js';
 import { insertSample, insertTask } from './insert-task.js';
 import { readTasks, type StoredTask } from './read-tasks.js';
+import { putError, Runs } from './runs.js';
 import type {
-  Claim,
-  Guest,
   MoveFields,
   ListPlace,
   TaskCounts,
@@ -28,8 +27,6 @@ import type {
 } from './task-details.js';
 import { transaction, write } from './turns.js';
 
-/** Characters of one error message kept: some quote what a guest said. */
-const MESSAGE_LIMIT = 16_384;
 /** Tasks loaded at a time when a list has no limit. */
 const PAGE = 200;
 
@@ -44,12 +41,14 @@ export interface PageWanted {
 export class Tasks {
   /** Those who look at tasks in the same turn of the event loop share one query. */
   readonly #stored: DataLoader<number, StoredTask | null>;
+  readonly runs: Runs;
 
   /** `onChange` hears of every status a task gets through this object, once it is committed. */
   constructor(
     private readonly db: DataSource,
     private readonly onChange: (task: number, status: TaskStatus | 'deleted') => void = () => {},
   ) {
+    this.runs = new Runs(db, onChange);
     this.#stored = new DataLoader(
       async (ids) => {
         const found = await readTasks(db.manager, ids);
@@ -162,73 +161,27 @@ export class Tasks {
   }
 
   /**
-   * pending or running → failed_analysis, with `message` among its errors. False: it is neither (any more). Whoever runs
-   * it finds that it is not the task's any more, whichever run it is.
+   * pending or running → failed_analysis, with `message` among its errors. Null: it is neither (any more). Whoever runs
+   * it (`worker`) finds that it is not the task's any more, whichever run it is.
    */
-  async cancel(id: number, message: string): Promise<boolean> {
-    const won = await transaction(this.db, async (db) => {
-      const { affected } = await db.update(
-        TaskRow,
-        { id, status: In(['pending', 'running']) },
-        { status: 'failed_analysis', completedOn: new Date(), worker: null, heartbeatOn: null },
-      );
-      if (affected !== 1) return false;
-      await db.insert(ErrorRow, { taskId: id, action: 'CANCELLED', message });
+  async cancel(id: number, message: string): Promise<{ readonly worker: string | null } | null> {
+    const ended = await transaction(this.db, async (db) => {
+      const set = { status: 'failed_analysis', outcome: 'cancelled', completedOn: new Date() } as const;
+      const where = { id, status: In(['pending', 'running']) };
+      const { affected } = await db.update(TaskRow, where, { ...set, heartbeatOn: null });
+      if (affected !== 1) return null;
+      const row = await db.findOneOrFail(TaskRow, { select: { id: true, worker: true }, where: { id } });
+      await db.update(TaskRow, { id }, { worker: null });
+      await putError(db, id, { action: 'CANCELLED', message });
       await db.update(GuestRow, { taskId: id, status: 'running' }, { status: 'stopping' });
-      return true;
+      return { worker: row.worker };
     });
-    if (won) this.onChange(id, 'failed_analysis');
-    return won;
+    if (ended !== null) this.onChange(id, 'failed_analysis');
+    return ended;
   }
 
-  /** pending → running for this worker, or null when the task is not pending (any more). */
-  async claim(id: number, worker: string): Promise<Claim | null> {
-    const now = new Date();
-    const won = await this.#update(
-      { id, status: 'pending' },
-      {
-        status: 'running',
-        worker,
-        heartbeatOn: now,
-        startedOn: now,
-        completedOn: null,
-        attempt: () => 'attempt + 1',
-        epoch: () => 'epoch + 1',
-      },
-    );
-    if (!won) return null;
-    const found = await this.#stored.load(id);
-    return found && { task: found.task, attempt: found.lease.attempt, epoch: found.lease.epoch };
-  }
-
-  /** running → pending by a worker that shuts down: the attempt does not count. */
-  async handBack(id: number, epoch: number): Promise<boolean> {
-    return this.#update(
-      { id, status: 'running', epoch },
-      { status: 'pending', worker: null, heartbeatOn: null, startedOn: null, attempt: () => 'attempt - 1' },
-    );
-  }
-
-  /**
-   * Says that the worker lives and still runs `held`. Returns the epochs of those that are still its own: one that is
-   * missing, or has another epoch, was taken away. A running row of this worker that is not held goes silent, and the
-   * reconciler takes it: its run ended without being able to say so.
-   */
-  async heartbeat(worker: string, held: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    if (held.length === 0) return new Map();
-    const mine = { status: 'running' as const, worker, id: In([...held]) };
-    await write(this.db, (db) => db.update(TaskRow, mine, { heartbeatOn: new Date() }));
-    const rows = await this.db.manager.find(TaskRow, { select: { id: true, epoch: true }, where: mine });
-    return new Map(rows.map((row) => [row.id, row.epoch]));
-  }
-
-  /** Is this run still the task's? */
-  async holds(id: number, epoch: number): Promise<boolean> {
-    return this.db.manager.existsBy(TaskRow, { id, epoch, status: 'running' });
-  }
-
-  /** Tasks of one status by id, after `afterId`: how the reconciler walks them. */
-  async leases(status: TaskStatus, afterId: number, limit: number): Promise<TaskLease[]> {
+  /** Ids of the tasks of one status, after `afterId`: how the reconciler walks them. */
+  async idsOf(status: TaskStatus, afterId: number, limit: number): Promise<number[]> {
     const rows = await this.db
       .createQueryBuilder(TaskRow, 'task')
       .select('task.id', 'id')
@@ -236,42 +189,44 @@ export class Tasks {
       .orderBy('task.id')
       .limit(limit)
       .getRawMany<{ id: number }>();
-    return (await this.#read(rows.map((row) => row.id))).map((stored) => stored.lease);
+    return rows.map((row) => row.id);
+  }
+
+  /** What the queues need to know of tasks, and who runs them. */
+  async leases(ids: readonly number[]): Promise<TaskLease[]> {
+    return (await this.#read(ids)).map((stored) => stored.lease);
+  }
+
+  /** Running tasks of workers that are none of these. */
+  async abandoned(workers: readonly string[]): Promise<TaskLease[]> {
+    const rows = await this.db.manager.find(TaskRow, {
+      select: { id: true },
+      where: [
+        { status: 'running', worker: Not(In([...workers])) },
+        { status: 'running', worker: IsNull() },
+      ],
+      order: { id: 'ASC' },
+      take: PAGE,
+    });
+    return this.leases(rows.map((row) => row.id));
+  }
+
+  /** pending → failed_analysis: it can never run. False: it is not pending (any more). */
+  async refuse(id: number, code: ErrorCode, message: string): Promise<boolean> {
+    const outcome = outcomeOf(code);
+    const won = await transaction(this.db, async (db) => {
+      const set = { status: 'failed_analysis' as const, completedOn: new Date(), outcome };
+      const { affected } = await db.update(TaskRow, { id, status: 'pending' }, set);
+      if (affected === 1) await putError(db, id, { action: code, message });
+      return affected === 1;
+    });
+    if (won) this.onChange(id, 'failed_analysis');
+    return won;
   }
 
   /** For people; `action` is a short word for programs, often an error code. */
   async addError(taskId: number, action: string | null, message: string): Promise<void> {
-    await write(this.db, (db) =>
-      // PostgreSQL has no text with a NUL in it, and what is quoted may come from a guest.
-      db.insert(ErrorRow, {
-        taskId,
-        action,
-        message: message.slice(0, MESSAGE_LIMIT).replaceAll('\0', '\ufffd'),
-      }),
-    );
-  }
-
-  /** The machine the task runs on; a second run replaces the first one's. */
-  async putGuest(taskId: number, guest: Omit<Guest, 'id'>): Promise<void> {
-    const changed = ['name', 'label', 'manager', 'status', 'started_on', 'shutdown_on'];
-    await write(this.db, (db) =>
-      db
-        .createQueryBuilder()
-        .insert()
-        .into(GuestRow)
-        .values({ ...guest, taskId })
-        .orUpdate(changed, ['task_id'])
-        .updateEntity(false)
-        .execute(),
-    );
-  }
-
-  /** `stopped` and `failed` also set shutdown_on. */
-  async guestStatus(taskId: number, status: GuestStatus): Promise<void> {
-    const over = status === 'stopped' || status === 'failed';
-    await write(this.db, (db) =>
-      db.update(GuestRow, { taskId }, { status, ...(over && { shutdownOn: new Date() }) }),
-    );
+    await write(this.db, (db) => putError(db, taskId, { action, message }));
   }
 
   /** Removes the row with its errors and guest, if its status is one of `when`. */

@@ -6,7 +6,7 @@ import { write } from './turns.js';
 export class Workers {
   constructor(private readonly db: DataSource) {}
 
-  /** A process that begins. A drain that was asked for was of the process before it. */
+  /** A process that begins, or that was taken for gone. */
   async register(worker: Pick<WorkerRow, 'id' | 'name' | 'host' | 'version'>): Promise<void> {
     const now = new Date();
     await write(this.db, (db) =>
@@ -14,14 +14,11 @@ export class Workers {
     );
   }
 
-  /** Says that it lives, and why it takes no task (null: it does). Answers what an operator wants of it. */
-  async beat(id: string, paused: string | null): Promise<{ readonly draining: boolean }> {
+  /** Says that it lives, and why it takes no task (null: it does). Answers what is wanted of it; null: it has no row. */
+  async beat(id: string, paused: string | null): Promise<{ readonly draining: boolean } | null> {
     await write(this.db, (db) => db.update(WorkerRow, { id }, { heartbeatOn: new Date(), paused }));
-    const row = await this.db.manager.findOne(WorkerRow, {
-      select: { id: true, draining: true },
-      where: { id },
-    });
-    return { draining: row?.draining ?? false };
+    const select = { id: true, draining: true } as const;
+    return this.db.manager.findOne(WorkerRow, { select, where: { id } });
   }
 
   async list(): Promise<WorkerRow[]> {

@@ -51,7 +51,7 @@ export async function enqueue(stored: readonly Stored[], { tasks, queues, log }:
   for (const task of stored) tasks.announce(task.id, 'pending');
   for (const task of stored) {
     try {
-      await queues.enqueueAnalysis(task);
+      await queues.enqueueAnalysis({ ...task, addedOn: new Date() });
     } catch (error) {
       // The tasks are stored, and the reconciler will queue them: the client has nothing to do about it.
       log('warn', reason(error), { task: task.id, code: 'QUEUE_UNAVAILABLE' });

@@ -1,5 +1,6 @@
 import { Controller, HttpCode, Param, Post } from '@nestjs/common';
 import { ERRORS, reason } from '#domain/errors.js';
+import { send } from '#queue/mail.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
@@ -21,13 +22,15 @@ export class CancelController {
   async cancel(@Param('id') idText: string): Promise<{ status: 'OK' }> {
     const id = readId(idText);
     const { tasks, queues, log } = this.by;
-    if (!(await tasks.cancel(id, CANCELLED))) {
+    const cancelled = await tasks.cancel(id, CANCELLED);
+    if (cancelled === null) {
       const status = await tasks.status(id);
       if (status === null) throw problem(404, 'Task not found');
       if (status === 'completed')
         throw problem(409, 'The analysis is done; only its report is still to be written');
       throw problem(409, `The task has already ended: it is ${status}`);
     }
+    if (cancelled.worker !== null) await send(queues.redis, cancelled.worker, { kind: 'tasks' });
     // SQL has decided: a job that stays is dropped by the worker that takes it.
     await queues.remove(id).catch((error: unknown) => log('debug', reason(error), { task: id }));
     return { status: 'OK' };

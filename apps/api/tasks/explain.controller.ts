@@ -2,8 +2,8 @@ import { Controller, Get, Param } from '@nestjs/common';
 import { reason } from '#domain/errors.js';
 import { serves } from '#domain/machine.js';
 import type { Task } from '#domain/task.js';
+import type { LanePlace } from '#queue/lane-queue.js';
 import { laneOf } from '#queue/lanes.js';
-import type { JobPlace } from '#queue/queues.js';
 import { workerIsGone } from '#queue/worker-id.js';
 import { toMachine } from '#storage/machines.js';
 import { recentRunSeconds } from '#storage/recent-runs.js';
@@ -71,7 +71,7 @@ export class ExplainController {
     return mustHaveSpace(home.storage, settings.cuckoo.freespace).then(() => null, reason);
   }
 
-  async #place(task: Task): Promise<JobPlace | null> {
-    return this.by.queues.place(task).catch(() => null);
+  async #place(task: Task): Promise<LanePlace | null> {
+    return this.by.queues.place(task.id).catch(() => null);
   }
 }

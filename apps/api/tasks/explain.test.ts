@@ -39,10 +39,8 @@ describe('why a task is where it is', () => {
     });
   });
 
-  test('it is the next, or a worker has it already and waits for the machine', () => {
-    for (const place of [{ state: 'waiting', ahead: 0 }, { state: 'taken' }] as const) {
-      expect(explain(facts({ place }))).toMatchObject({ reason: 'waiting_for_machine', ahead: 0 });
-    }
+  test('it is the next', () => {
+    expect(explain(facts())).toMatchObject({ reason: 'waiting_for_machine', ahead: 0 });
   });
 
   test('it runs on a machine that is named', () => {

@@ -1,5 +1,5 @@
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
-import type { JobPlace } from '#queue/queues.js';
+import type { LanePlace } from '#queue/lane-queue.js';
 
 /** All that a task may wait for. */
 export interface Facts {
@@ -15,7 +15,7 @@ export interface Facts {
   /** Why there is too little room to begin; null when there is enough. */
   readonly disk: string | null;
   /** Null: the queue does not answer. Of a task that is not pending nothing is asked. */
-  readonly place: JobPlace | null;
+  readonly place: LanePlace | null;
   /** Mean seconds of the last analyses; null: there were none. */
   readonly runSeconds: number | null;
 }

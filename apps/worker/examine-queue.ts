@@ -1,0 +1,96 @@
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Piscina } from 'piscina';
+import type { Worker } from 'bullmq';
+import { reason, type ErrorCode } from '#domain/errors.js';
+import { outcomeOf } from '#domain/outcome.js';
+import { openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
+import { analysisDir } from '#storage/analyses.js';
+import type { Analyst } from './analyst.js';
+import type { ExamineJob, ExamineResult } from './examine.thread.js';
+
+/** A report that takes longer than this is taken for hung: its thread is ended and the job tried again. */
+const EXAMINE_TIMEOUT_MS = 15 * 60_000;
+/** Heap of one examining thread, MiB: a log that needs more is a hostile one. */
+const EXAMINE_HEAP_MB = 1536;
+
+/**
+ * A dead worker's jobs are delivered again after this long. BullMQ's 30 s are for loops that block; ours must not,
+ * and a job delivered twice does no harm: SQL decides.
+ */
+const LOCK = { lockDuration: 10_000, stalledInterval: 5_000 } as const;
+
+/** What runs was told to hand back; it needs seconds, a Redis that is gone would need for ever. */
+const CLOSE_TIMEOUT_MS = 15_000;
+
+async function close(worker: Worker<TaskJob>): Promise<void> {
+  const waited = await Promise.race([
+    worker.close().then(() => true),
+    sleep(CLOSE_TIMEOUT_MS, false, { ref: false }),
+  ]);
+  if (!waited) await worker.disconnect();
+}
+
+export interface Processing extends AsyncDisposable {
+  readonly worker: Worker<TaskJob>;
+}
+
+/** Queue `processing` → report. In threads, so that a large log does not hold up the guests' networks. */
+export function consumeProcessing(by: Analyst, queues: Queues): Processing {
+  const threads = new Piscina<ExamineJob, ExamineResult>({
+    filename: new URL('./examine.thread.js', import.meta.url).href,
+    minThreads: 1,
+    maxThreads: Math.max(1, Math.floor(availableParallelism() / 2)),
+    resourceLimits: { maxOldGenerationSizeMb: EXAMINE_HEAP_MB },
+  });
+  const consume = async ({
+    data: { taskId },
+    attemptsMade,
+    opts,
+  }: {
+    data: TaskJob;
+    attemptsMade: number;
+    opts: { attempts?: number };
+  }): Promise<void> => {
+    if ((await by.tasks.status(taskId)) !== 'completed') return;
+    const started = performance.now();
+    const result = await threads
+      .run(
+        { dir: analysisDir(by.home.analyses, taskId) },
+        { signal: AbortSignal.timeout(EXAMINE_TIMEOUT_MS) },
+      )
+      .catch((error: unknown) => ({ failed: 'PROCESSING_FAILED' as const, why: reason(error) }));
+    if ('failed' in result) {
+      by.log('error', result.why, { task: taskId, stage: 'processing', code: result.failed });
+      if (attemptsMade + 1 < (opts.attempts ?? 1)) throw new Error(result.why); // BullMQ tries again after a pause
+      return fail(taskId, by, result);
+    }
+    for (const failure of result.failures) await by.tasks.addError(taskId, 'processing', failure);
+    by.onPhase(taskId, 'report', performance.now() - started, undefined);
+    await by.tasks.move(taskId, 'completed', 'reported');
+  };
+  const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, {
+    ...LOCK,
+    concurrency: threads.maxThreads,
+  });
+  worker.on('error', (error) => by.log('warn', `queue: ${error.message}`));
+  return {
+    worker,
+    [Symbol.asyncDispose]: async () => {
+      await close(worker);
+      await threads.destroy();
+    },
+  };
+}
+
+async function fail(
+  taskId: number,
+  by: Analyst,
+  { failed, why }: { readonly failed: ErrorCode; readonly why: string },
+): Promise<void> {
+  const to = failed === 'REPORTING_FAILED' ? 'failed_reporting' : 'failed_processing';
+  const outcome = outcomeOf(failed);
+  if (!(await by.tasks.move(taskId, 'completed', to, { outcome }))) return;
+  await by.tasks.addError(taskId, failed, why);
+  by.onEnd?.(outcome);
+}

@@ -1,0 +1,119 @@
+import { ERRORS, reason } from '#domain/errors.js';
+import { serves, wanted } from '#domain/machine.js';
+import { wantsOf } from '#queue/lanes.js';
+import { leads, Liveness } from '#queue/liveness.js';
+import { forgetWorkers } from '#queue/mail.js';
+import type { Queues } from '#queue/queues.js';
+import { reconcile, type Lease, type Repaired } from '#queue/reconcile.js';
+import { toMachine, type Machines } from '#storage/machines.js';
+import type { Tasks } from '#storage/tasks.js';
+import type { Workers } from '#storage/workers.js';
+import type { Log } from '../log.js';
+
+export interface RepairOptions {
+  readonly worker: string;
+  readonly tasks: Tasks;
+  readonly machines: Machines;
+  readonly workers: Workers;
+  readonly queues: Queues;
+  readonly settings: { readonly reschedule: boolean; readonly process_results: boolean };
+  readonly log: Log;
+}
+
+/** Tasks of one lane that are refused in one go; more follow at the next look. */
+const REFUSED_AT_ONCE = 500;
+
+/** What a crash, of whatever, left undone is put right by one worker of the lab, which all of them offer to be. */
+export class Repair {
+  readonly #liveness = new Liveness();
+  #busy: Promise<void> = Promise.resolve();
+
+  constructor(private readonly by: RepairOptions) {}
+
+  /** Looks once, if this worker is the one that does. Never rejects. */
+  async look(signal: AbortSignal): Promise<void> {
+    this.#busy = this.#busy.then(() => this.#look(signal));
+    return this.#busy;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { queues, worker, log } = this.by;
+    try {
+      if (signal.aborted || queues.redis.status !== 'ready' || !(await leads(queues.redis, worker))) return;
+      const workers = await this.#living();
+      const { reschedule, process_results } = this.by.settings;
+      const repaired = await reconcile(
+        {
+          store: this.by.tasks,
+          queues,
+          workers,
+          endLost: (lease, next, why) => this.#endLost(lease, next, why),
+          reschedule,
+          process: process_results,
+        },
+        signal,
+      );
+      tell(repaired, log);
+      await this.#refuseImpossible();
+      await queues.lanes.tidy();
+    } catch (error) {
+      if (!signal.aborted) log('warn', `not reconciled: ${reason(error)}`, { stage: 'reconcile' });
+    }
+  }
+
+  /** Forgets the workers that are gone; returns the ids of the others. */
+  async #living(): Promise<string[]> {
+    const { workers, machines, queues, log } = this.by;
+    const all = await workers.list();
+    const gone = new Set(this.#liveness.gone(all));
+    gone.delete(this.by.worker);
+    for (const { id, name } of all.filter((row) => gone.has(row.id))) {
+      log('warn', `worker ${name} is gone (${id}): what it ran goes on elsewhere`, { stage: 'reconcile' });
+      await machines.abandon(id, 'its worker is gone');
+    }
+    await workers.remove([...gone]);
+    await forgetWorkers(queues.redis, [...gone]);
+    return all.map(({ id }) => id).filter((id) => !gone.has(id));
+  }
+
+  async #endLost(
+    { id, epoch, avoid = [] }: Lease,
+    next: 'pending' | 'failed_analysis',
+    why: string,
+  ): Promise<boolean> {
+    const outcome = 'worker_lost';
+    const { help } = ERRORS.WORKER_LOST;
+    const message = next === 'pending' ? `${why}; it runs again` : `${why} [WORKER_LOST] ${help}`;
+    const errors = [{ action: 'WORKER_LOST', message }];
+    return this.by.tasks.runs.end(
+      id,
+      epoch,
+      next === 'pending' ? { to: next, outcome, avoid, errors } : { to: next, outcome, errors },
+    );
+  }
+
+  /** A task that no machine of the lab can serve, free or not, would wait for ever: it fails, and says why. */
+  async #refuseImpossible(): Promise<void> {
+    const { queues, machines, tasks, log } = this.by;
+    const waiting = (await queues.lanes.depths()).filter((lane) => lane.waiting > 0);
+    if (waiting.length === 0) return;
+    const all = (await machines.list()).map(toMachine);
+    if (all.length === 0) return;
+    for (const { lane } of waiting) {
+      const wants = wantsOf(lane);
+      if (all.some((machine) => serves(machine, wants))) continue;
+      const { help } = ERRORS.NO_MATCHING_MACHINE;
+      const message = `no machine of this lab ${wanted(wants)} [NO_MATCHING_MACHINE] ${help}`;
+      for (const id of await queues.lanes.tasksOf(lane, REFUSED_AT_ONCE)) {
+        if (await tasks.refuse(id, 'NO_MATCHING_MACHINE', message))
+          log('warn', message, { task: id, code: 'NO_MATCHING_MACHINE' });
+        await queues.lanes.remove(id);
+      }
+    }
+  }
+}
+
+function tell(repaired: Repaired, log: Log): void {
+  if (Object.values(repaired).every((ids: readonly number[]) => ids.length === 0)) return;
+  log('warn', 'repaired what a crash left', { ...repaired, stage: 'reconcile' });
+}

@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { Lane } from './lanes.js';
+
+/** Says where to look; the truth is in SQL and in the lanes. A letter that is lost costs the time until the next look. */
+export type Letter =
+  /** A task may not be the worker's any more. */
+  | { readonly kind: 'tasks' }
+  /** What an operator wants of its machines, or of itself, has changed. */
+  | { readonly kind: 'machines' }
+  /** A machine is to be tested now. */
+  | { readonly kind: 'test'; readonly machine: string }
+  /** There is a lane that was not there before. */
+  | { readonly kind: 'lanes' };
+
+/** Seconds a letter waits for a worker that is gone. */
+const KEPT_S = 60;
+/** Seconds one wait lasts, and milliseconds between two that failed. */
+const BLOCK_S = 5;
+const RETRY_MS = 500;
+
+/** Never rejects: whoever waits for the letter looks by itself, later. */
+export async function send(redis: Redis, worker: string, letter: Letter): Promise<void> {
+  const box = `malkoha:mail:${worker}`;
+  await redis
+    .multi()
+    .rpush(box, JSON.stringify(letter))
+    .expire(box, KEPT_S)
+    .exec()
+    .catch(() => undefined);
+}
+
+/** The letters to one worker, over a connection of its own, until disposed. */
+export function receive(
+  redis: Redis,
+  worker: string,
+  onLetter: (letter: Letter) => void,
+  onError: (error: Error) => void,
+): AsyncDisposable {
+  const connection = redis.duplicate();
+  connection.on('error', onError);
+  const ended = new AbortController();
+  const follow = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      try {
+        await connection.sadd('malkoha:workers', worker); // a Redis that lost its data is told again
+        const found = await connection.blpop(`malkoha:mail:${worker}`, BLOCK_S);
+        if (found !== null) onLetter(JSON.parse(found[1]) as Letter);
+      } catch (error) {
+        if (ended.signal.aborted) return; // whoever aborts also closes the connection
+        onError(error as Error);
+        await sleep(RETRY_MS, undefined, { signal: ended.signal }).catch(() => {});
+      }
+    }
+  };
+  void follow();
+  return {
+    async [Symbol.asyncDispose]() {
+      ended.abort();
+      connection.disconnect();
+      await forgetWorkers(redis, [worker]);
+    },
+  };
+}
+
+/** Letters to all are not sent to them any more. */
+export async function forgetWorkers(redis: Redis, workers: readonly string[]): Promise<void> {
+  if (workers.length === 0 || redis.status !== 'ready') return;
+  await redis.srem('malkoha:workers', ...workers).catch(() => undefined); // the reconciler does it again
+}
+
+/** How an idle host waits for a task: of all that wait for a lane, each new task wakes one. */
+export class Bells implements AsyncDisposable {
+  readonly #connection: Redis;
+  readonly #own: string;
+  #waiting = false;
+  /** Something changed since the last wait began. */
+  #changed = false;
+
+  constructor(
+    private readonly redis: Redis,
+    worker: string,
+    onError: (error: Error) => void,
+  ) {
+    this.#connection = redis.duplicate();
+    this.#connection.on('error', onError);
+    this.#own = `malkoha:bell:@${worker}`;
+  }
+
+  /** The lane that rang, or null after a few seconds, or when `wake` was called. */
+  async wait(lanes: readonly Lane[]): Promise<Lane | null> {
+    if (this.#changed) {
+      this.#changed = false;
+      return null;
+    }
+    this.#waiting = true;
+    try {
+      const keys = [this.#own, ...lanes.map((lane) => `malkoha:bell:${lane}`)];
+      const found = await this.#connection.blpop(...keys, BLOCK_S);
+      return found === null || found[0] === this.#own ? null : found[0].slice('malkoha:bell:'.length);
+    } finally {
+      this.#waiting = false;
+    }
+  }
+
+  /** Something of this host has changed: it looks again. */
+  wake(): void {
+    this.#changed = !this.#waiting;
+    if (!this.#waiting || this.redis.status !== 'ready') return;
+    this.#waiting = false;
+    void this.redis
+      .multi()
+      .rpush(this.#own, '1')
+      .expire(this.#own, KEPT_S)
+      .exec()
+      .catch(() => undefined);
+  }
+
+  /** A lane rang here, and this host can do nothing for it: another one should look. */
+  async passOn(lane: Lane): Promise<void> {
+    const bell = `malkoha:bell:${lane}`;
+    if (this.redis.status !== 'ready') return;
+    if ((await this.redis.llen(bell)) === 0) await this.redis.rpush(bell, '1');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.disconnect();
+  }
+}
