@@ -10,9 +10,9 @@ export function machineDescription(): { node: string; cpu: string; cores: number
   };
 }
 
-/** Nearest rank, rounded to a tenth. */
-export function percentile(numbers: readonly number[], percent: number): number {
+/** Nearest rank, rounded to a tenth, or to so many decimals. */
+export function percentile(numbers: readonly number[], percent: number, decimals = 1): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   const at = Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1);
-  return Math.round((sorted[at] ?? 0) * 10) / 10;
+  return Number((sorted[at] ?? 0).toFixed(decimals));
 }
