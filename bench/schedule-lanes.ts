@@ -118,7 +118,12 @@ async function bareBullMq(redis: Redis) {
   const jobs = done / ((performance.now() - from) / 1000);
   await worker.close();
   await queue.close();
-  return { pending: PENDING, mib: mib(bytes), adds_per_s: Math.round(PENDING / adding), jobs_per_s: Math.round(jobs) };
+  return {
+    pending: PENDING,
+    mib: mib(bytes),
+    adds_per_s: Math.round(PENDING / adding),
+    jobs_per_s: Math.round(jobs),
+  };
 }
 
 async function usedBytes(redis: Redis): Promise<number> {

@@ -116,7 +116,7 @@ async function runOnce(
     uploadMaxSize: resultserver.upload_max_size,
     memoryDump: task.memory || cuckoo.memory_dump,
   };
-  return detonate(job, lab, either.signal);
+  return await detonate(job, lab, either.signal);
 }
 
 /** A machine that gets no task is free again. */

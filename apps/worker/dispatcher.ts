@@ -101,16 +101,14 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   async #dispatch(): Promise<void> {
-    const { shutdown, analyst } = this.by;
-    while (!shutdown.aborted) {
-      try {
-        await this.#next();
-      } catch (error) {
-        if (shutdown.aborted) return;
-        analyst.log('warn', `no task is taken: ${reason(error)}`, { stage: 'dispatch' });
-        await this.#change(RETRY_MS);
-      }
-    }
+    const { shutdown } = this.by;
+    while (!shutdown.aborted) await this.#next().catch((error: unknown) => this.#failed(error));
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (this.by.shutdown.aborted) return; // it closed what was waited on
+    this.by.analyst.log('warn', `no task is taken: ${reason(error)}`, { stage: 'dispatch' });
+    await this.#change(RETRY_MS);
   }
 
   /** One task, or one wait for what may bring one. */
@@ -150,13 +148,13 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   async #begin(taken: Taken): Promise<void> {
-    const { machines, queues, onDispatch } = this.by;
+    const { machines, queues } = this.by;
     const lease = machines.tryAcquire(wantsOf(taken.lane), taken.avoid);
     if (lease === null) {
       await queues.lanes.putBack(taken, taken.avoid.length > 0 ? OTHER_MACHINE_MS : 0);
       return;
     }
-    onDispatch?.(taken.waitedMs);
+    this.by.onDispatch?.(taken.waitedMs);
     const run = this.#run(taken, lease).finally(() => {
       this.#running.delete(run);
       if (this.#draining && this.#running.size === 0) this.#endDrain();

@@ -27,29 +27,27 @@ export class Presence {
   /** Rows of ours without a run, and since when we know. */
   readonly #orphans = new Map<string, number>();
   #looking: Promise<void> | null = null;
-  #again = false;
+  #asked = 0;
 
   constructor(private readonly by: PresenceOptions) {}
 
   /** Looks now, or once more when a look is under way. Never rejects. */
   async look(): Promise<void> {
-    if (this.#looking !== null) {
-      this.#again = true;
-      return this.#looking;
-    }
-    this.#looking = this.#lookUntilCurrent().finally(() => {
+    this.#asked += 1;
+    this.#looking ??= this.#lookUntilCurrent().finally(() => {
       this.#looking = null;
     });
     return this.#looking;
   }
 
   async #lookUntilCurrent(): Promise<void> {
+    let asked: number;
     do {
-      this.#again = false;
+      asked = this.#asked;
       await this.#look().catch((error: unknown) =>
         this.by.log('warn', `no sign of life given: ${reason(error)}`, { stage: 'heartbeat' }),
       );
-    } while (this.#again);
+    } while (asked !== this.#asked);
   }
 
   async #look(): Promise<void> {

@@ -25,7 +25,7 @@ export async function untilDone<T>(work: () => Promise<T>, log: Log, signal: Abo
 /** @see https://www.postgresql.org/docs/current/errcodes-appendix.html: 08 connection, 53 resources, 57 shutdown, 40 conflict */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
-  const code = String((error.driverError as { code?: unknown }).code ?? '');
+  const { code = '' } = error.driverError as { readonly code?: string };
   const passing = /^(08|53|57|40|SQLITE_BUSY|SQLITE_FULL|SQLITE_IOERR|E[A-Z]+$)/.test(code) || code === '';
   return !passing;
 }

@@ -18,6 +18,7 @@
  */
 const COMMON = `
 local P = 'malkoha:'
+local ACCOUNTS = 4096 -- of a level, with a turn of their own; more share one
 local function fields(info)
   local level, added, lane, avoid, account, weight = string.match(info, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
   return level, tonumber(added), lane, avoid, account, tonumber(weight)
@@ -39,7 +40,7 @@ local function place(id, info, front)
   if not front then
     local field = 'of:' .. account
     local own = redis.call('HGET', turns, field)
-    if not own and redis.call('HLEN', turns) > ${'${accounts}'} then
+    if not own and redis.call('HLEN', turns) > ACCOUNTS then
       field = 'others'
       own = redis.call('HGET', turns, field)
     end
@@ -60,7 +61,7 @@ local function unplace(id, info)
     redis.call('DEL', P .. 'turns:' .. lane .. ':' .. level)
   end
 end
-`.replace('${accounts}', '4096'); // accounts of a level with a turn of their own; more share one
+`;
 
 /** id, info, front (0/1), due (ms; 0: at once) → 1 added, 0 it is there. */
 export const ADD = `${COMMON}

@@ -41,7 +41,7 @@ export function receive(
   connection.on('error', onError);
   const ended = new AbortController();
   const follow = async (): Promise<void> => {
-    while (!ended.signal.aborted) {
+    for (;;) {
       try {
         await connection.sadd('malkoha:workers', worker); // a Redis that lost its data is told again
         const found = await connection.blpop(`malkoha:mail:${worker}`, BLOCK_S);
