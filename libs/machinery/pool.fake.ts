@@ -23,7 +23,8 @@ export async function settle(): Promise<void> {
 export function poolOf(machinery: Machinery, onChange?: (line: string) => void) {
   return new MachinePool([machinery], {
     startLimit: 2,
-    onChange: ({ name }, { state, reason: why }) => onChange?.(`${name} ${state}${why === null ? '' : `: ${why}`}`),
+    onChange: ({ name }, { state, reason: why }) =>
+      onChange?.(`${name} ${state}${why === null ? '' : `: ${why}`}`),
   });
 }
 

@@ -11,10 +11,7 @@ export interface PoolOptions {
   /** How many machines are restored at the same time. */
   readonly startLimit: number;
   /** Told of every change of state, right after it. Must not throw. */
-  readonly onChange?: (
-    machine: Machine,
-    change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>,
-  ) => void;
+  readonly onChange?: (machine: Machine, change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>) => void;
 }
 
 /** How long a stop may take before the machine counts as stuck. */
