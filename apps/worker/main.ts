@@ -11,6 +11,7 @@ import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { workerId, workerIsGone } from '#queue/worker-id.js';
 import { openConfigured } from '#storage/database.js';
+import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
 import { Workers } from '#storage/workers.js';
@@ -56,6 +57,8 @@ await runMain(async () => {
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
   const workers = new Workers(db);
+  const name = values.name ?? hostname();
+  mustBeAlone(name, await workers.list());
   cleanup.defer(async () => {
     await machines.abandon(worker, 'its worker has ended');
     await workers.remove([worker]);
@@ -109,12 +112,7 @@ await runMain(async () => {
   const register = async (): Promise<void> => {
     const known = new Set((await workers.list()).map(({ id }) => id));
     await machines.register(worker, lab.machines, (id) => !known.has(id) || workerIsGone(id));
-    await workers.register({
-      id: worker,
-      name: values.name ?? hostname(),
-      host: hostname(),
-      version: VERSION,
-    });
+    await workers.register({ id: worker, name, host: hostname(), version: VERSION });
     lab.tellAll();
   };
   await register();
@@ -151,6 +149,17 @@ await runMain(async () => {
   log('info', shutdown.aborted ? `ending: ${reason(shutdown.reason)}` : 'ending: drained');
 });
 if (process.connected) process.disconnect();
+
+/** Two processes would end each other's machines: they keep them in the same places. @throws ALREADY_RUNNING */
+function mustBeAlone(name: string, workers: readonly WorkerRow[]): void {
+  const other = workers.find((row) => row.name === name && row.host === hostname() && !workerIsGone(row.id));
+  if (other === undefined) return;
+  const pid = other.id.split('/')[1] ?? '?';
+  throw new SandboxError(
+    'ALREADY_RUNNING',
+    `a worker named ${name} runs on this host already (process ${pid}); give this one another --name and --home`,
+  );
+}
 
 function admissionLimits({ cuckoo, scheduler }: CuckooSettings): AdmissionLimits {
   return {

@@ -10,11 +10,12 @@ import { until, untilSettled } from './until.js';
 export interface PoolOptions {
   /** How many machines are restored at the same time. */
   readonly startLimit: number;
+  /** Milliseconds a stop may take before the machine counts as stuck; default a minute. */
+  readonly stopMs?: number;
   /** Told of every change of state, right after it. Must not throw. */
   readonly onChange?: (machine: Machine, change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>) => void;
 }
 
-/** How long a stop may take before the machine counts as stuck. */
 const STOP_TIMEOUT_MS = 60_000;
 
 /** How long a restore may take; libvirt's slowest measured was 10 s. */
@@ -234,7 +235,7 @@ export class MachinePool {
   }
 
   async #stop(entry: Entry): Promise<void> {
-    using link = linkedSignal([this.#closing.signal], STOP_TIMEOUT_MS);
+    using link = linkedSignal([this.#closing.signal], this.options.stopMs ?? STOP_TIMEOUT_MS);
     await this.#inTurn(entry, () => entry.machinery.stop(entry.machine, link.signal));
     entry.off = true;
   }
