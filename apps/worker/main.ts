@@ -25,7 +25,12 @@ const log = createLog('worker');
 await runMain(async () => {
   const shutdown = shutdownSignal();
   const { values } = parseArgs({
-    options: { home: { type: 'string' }, machines: { type: 'string' }, 'prepare-only': { type: 'boolean' } },
+    options: {
+      home: { type: 'string' },
+      machinery: { type: 'string' },
+      machines: { type: 'string' },
+      'prepare-only': { type: 'boolean' },
+    },
   });
   if (values.home === undefined) throw new SandboxError('USAGE', 'worker: --home DIR is needed');
   const home = homePaths(values.home);
@@ -36,13 +41,13 @@ await runMain(async () => {
   const db = await openConfigured(settings.cuckoo.database, home.database);
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
-  const wanted = values.machines === undefined ? settings.qemu.guests : Number(values.machines);
   const lab = cleanup.use(
     await openLab(
       {
         home,
         settings,
-        machines: wanted,
+        machinery: values.machinery,
+        machines: values.machines === undefined ? undefined : Number(values.machines),
         log,
         onProgress: (line, lasting) => tell({ kind: 'progress', line, lasting }),
       },

@@ -1,4 +1,4 @@
-import { fakeMachinery } from '#machinery/adapters/fake.js';
+import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
 import { machineryContract } from './machinery.contract.js';
 
 const machinery = fakeMachinery([
