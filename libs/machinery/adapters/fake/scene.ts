@@ -54,7 +54,7 @@ export function scene({ config, sample }: AnalysisRequest, platform: string, at:
     trace.spawns(pid, pid + child, program);
   }
   const traceAfter = (endedAt: number): string => {
-    const end = new Trace(Math.max(endedAt, at + 1));
+    const end = new Trace(Math.max(endedAt, trace.time));
     end.exits(pid);
     return end.text;
   };
@@ -64,14 +64,12 @@ export function scene({ config, sample }: AnalysisRequest, platform: string, at:
 /** Lines as `strace -f -ttt` writes them (analyzer-guest/README.md, "The two traces"). */
 class Trace {
   text = '';
-  #time: number;
 
-  constructor(from: number) {
-    this.#time = from;
-  }
+  /** @param time of the last line, Unix seconds */
+  constructor(public time: number) {}
 
   calls(pid: number, call: string): void {
-    this.text += `${pid} ${(this.#time += STEP).toFixed(6)} ${call}\n`;
+    this.text += `${pid} ${(this.time += STEP).toFixed(6)} ${call}\n`;
   }
 
   starts(pid: number, path: string, argv: readonly string[]): void {

@@ -45,3 +45,12 @@ test('half of a message is not read as a whole one', async () => {
   left.destroy();
   await expect(text(right)).rejects.toThrow();
 });
+
+test('who writes to an end that is gone is told, and not for ever', async () => {
+  const [left, right] = streamPair();
+  right.end();
+  right.destroy();
+  left.write('too late');
+  await new Promise((resolve) => left.once('close', resolve));
+  expect(left.errored).toMatchObject({ code: 'EPIPE' });
+});

@@ -3,11 +3,13 @@ import { Duplex } from 'node:stream';
 /** Bytes on their way in each direction before the writer has to wait. */
 const WINDOW_BYTES = 64 * 1024;
 
+type Done = (error?: Error) => void;
+
 /** One end of a connection inside this process. */
 class End extends Duplex {
   peer: End | null = null;
   /** The peer's write that waits until we have read. */
-  #waiting: (() => void) | null = null;
+  #waiting: Done | null = null;
   #saidAll = false;
 
   constructor() {
@@ -15,8 +17,9 @@ class End extends Duplex {
   }
 
   /** What the peer writes; `done` when it may write on. */
-  receive(chunk: Buffer, done: () => void): void {
-    if (this.destroyed || this.push(chunk)) done();
+  receive(chunk: Buffer, done: Done): void {
+    if (this.destroyed) done(Object.assign(new Error('the other end is gone'), { code: 'EPIPE' }));
+    else if (this.push(chunk)) done();
     else this.#waiting = done;
   }
 
@@ -26,7 +29,7 @@ class End extends Duplex {
     done?.();
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.peer?.receive(chunk, done);
   }
 
