@@ -44,6 +44,8 @@ starts everything it needs, and stops it at the end.
   --platform P      run on a machine of this platform (linux, windows)
   --tags A,B        run on a machine that has all of these tags
                     and what else \`malkoha help submit\` has for a submission
+  --machinery M     what runs the machines when no daemon runs: qemu, or fake to
+                    try Malkoha without a hypervisor (default: that of cuckoo.conf)
   --json            one JSON document on stdout (an array for several targets),
                     nothing else there
 ${CONNECTION_HELP}
@@ -59,8 +61,11 @@ Runs the REST API, the machines and a private Redis on this host until Ctrl-C.
 Ctrl-C stops taking work, hands back what cannot finish (it stays pending) and
 exits; a second Ctrl-C ends everything at once.
 
-  --machines N      how many default guests
-                    (default: as many as memory and cores allow, at most 4)
+  --machinery M,…   what runs the machines: qemu, or fake (no hypervisor: guests
+                    are scripted, no sample runs), or both
+                    (default: [cuckoo] machinery in cuckoo.conf, qemu)
+  --machines N      how many default guests of each machinery (default: of qemu
+                    as many as memory and cores allow, at most 4; of fake 4)
   --host H          address of the REST API (default 127.0.0.1; another address
                     needs a token in cuckoo.conf)
   --port P          port of the REST API (default 8090)

@@ -10,7 +10,7 @@ import type { Machine } from '#domain/machine.js';
 import type { Submission, Task } from '#domain/task.js';
 import type { AgentClient } from '#guest/agent.js';
 import { MachinePool } from '#machinery/pool.js';
-import { fakeMachinery } from '#machinery/adapters/fake.js';
+import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
 import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
 import { analyze, type Analyst } from './analyst.js';

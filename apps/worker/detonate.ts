@@ -48,7 +48,13 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   const { task, dir, phases, log } = job;
   await using lease = job.lease;
   await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
-  await using network = await lab.openNetwork(lease.machine, { dir, route: job.route, results });
+  await using network = await lab.openNetwork(lease.machine, {
+    id: task.id,
+    dir,
+    route: job.route,
+    results,
+    options: task.options,
+  });
   phases.mark('prepare');
   const startedOn = new Date();
   await startWithin(job.timeouts.vmState, lease, signal);

@@ -24,9 +24,12 @@ export interface Results extends Evidence {
 }
 
 export interface NetworkTask {
+  readonly id: number;
   readonly dir: string;
   readonly route: string;
   readonly results: Results;
+  /** Of the submission: a fake guest is told by them what to do wrong. */
+  readonly options: string | null;
 }
 
 export interface GuestNetwork extends Evidence {

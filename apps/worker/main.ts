@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings, type CuckooSettings } from '#config/settings.js';
@@ -38,6 +39,7 @@ const OPTIONS = {
   name: { type: 'string' },
   queue: { type: 'string' },
   database: { type: 'string' },
+  machinery: { type: 'string' },
   machines: { type: 'string' },
   'prepare-only': { type: 'boolean' },
 } as const;
@@ -69,7 +71,9 @@ await runMain(async () => {
       {
         home,
         settings,
-        machines: values.machines === undefined ? settings.qemu.guests : Number(values.machines),
+        machinery: values.machinery,
+        machines: values.machines === undefined ? undefined : Number(values.machines),
+        ...(values.name && { namePrefix: `${name}-`, runDir: join(home.run, name) }),
         log,
         onProgress: (line, lasting) => tell({ kind: 'progress', line, lasting }),
       },
@@ -111,7 +115,8 @@ await runMain(async () => {
   };
   const register = async (): Promise<void> => {
     const known = new Set((await workers.list()).map(({ id }) => id));
-    await machines.register(worker, lab.machines, (id) => !known.has(id) || workerIsGone(id));
+    const own = lab.pool.states().map(({ machine, manager }) => ({ ...machine, manager }));
+    await machines.register(worker, own, (id) => !known.has(id) || workerIsGone(id));
     await workers.register({ id: worker, name, host: hostname(), version: VERSION });
     lab.tellAll();
   };

@@ -2,11 +2,11 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ARTIFACTS } from '#domain/artifacts.js';
-import { SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import { CertificateAuthority } from '#network/fakenet/ca.js';
 import { UserspaceNetwork } from '#network/userspace/network.js';
 import type { GuestNetwork, NetworkTask } from './lab.js';
+import { knownRoute } from './labs/routes.js';
 import { parseJson } from '../json.js';
 
 /** ca.json: all PEM. */
@@ -14,8 +14,6 @@ const authorityPem = z.object({ certificate: z.string(), key: z.string(), leafKe
 
 /** Agents listen here in every guest of the Cuckoo family. */
 const AGENT_PORT = 8000;
-
-const ROUTES = ['inetsim', 'drop'] as const;
 
 /** The userspace networks of the default guests: one a machine, by name, made when its first QEMU is about to start. */
 export class Networks implements AsyncDisposable {
@@ -38,13 +36,7 @@ export class Networks implements AsyncDisposable {
 
   /** @throws ROUTE_UNAVAILABLE, CAPTURE_FAILED */
   async openTask(machine: Machine, { dir, route, results }: NetworkTask): Promise<GuestNetwork> {
-    const known = ROUTES.find((name) => name === route);
-    if (known === undefined) {
-      throw new SandboxError(
-        'ROUTE_UNAVAILABLE',
-        `route ${JSON.stringify(route)} is not one of ${ROUTES.join(', ')}, which ${machine.name} has`,
-      );
-    }
+    const known = knownRoute(route, machine);
     const network = await this.#of(machine.name);
     const recording = await network.open({
       route: known,

@@ -11,7 +11,7 @@ export const CUCKOO_CONF = {
       'qemu',
       /^[a-z][a-z0-9]*(\s*,\s*[a-z][a-z0-9]*)*$/,
       'names of machinery separated by commas, such as qemu',
-      'What runs the virtual machines; <name>.conf holds their settings.',
+      'What runs the machines, of qemu and fake (no hypervisor: nothing runs); <name>.conf holds their settings.',
     ),
     freespace: int(
       1024,

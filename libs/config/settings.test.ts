@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { CUCKOO_CONF } from './cuckoo-conf.js';
+import { FAKE_CONF, FAKE_MACHINES_DOC } from './fake-conf.js';
 import { parseIni } from './ini.js';
 import { QEMU_CONF } from './qemu-conf.js';
 import { readConf } from './read-conf.js';
@@ -150,6 +151,12 @@ test.each([
     `\n${TOKENS_DOC}`,
   ],
   ['qemu.conf', 'Malkoha: the machines that QEMU runs.', QEMU_CONF, ''],
+  [
+    'fake.conf',
+    'Malkoha: machines without a hypervisor. Their guests are scripted: no sample runs.',
+    FAKE_CONF,
+    `\n${FAKE_MACHINES_DOC}`,
+  ],
 ])('conf/%s is the commented default of every key', async (name, title, schema, more) => {
   const rendered = `${renderConf(title, schema)}${more}`;
   if (process.env['UPDATE_CONF'] === '1')

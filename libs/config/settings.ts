@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
 import { CUCKOO_CONF } from './cuckoo-conf.js';
+import { fakeSettings, type FakeSettings } from './fake-conf.js';
 import { splitList, type Values } from './field.js';
 import { QEMU_CONF, QEMU_MACHINE } from './qemu-conf.js';
 import { hint, readConf, readSection, type Conf } from './read-conf.js';
@@ -27,6 +28,7 @@ export interface QemuSettings {
 export interface Settings {
   readonly cuckoo: CuckooSettings;
   readonly qemu: QemuSettings;
+  readonly fake: FakeSettings;
 }
 
 /** Sections of cuckoo.conf that Cuckoo does not have. */
@@ -42,15 +44,15 @@ export async function loadSettings(
   confDir: string,
   variables?: ReadonlyMap<string, string>,
 ): Promise<{ settings: Settings; warnings: readonly string[] }> {
-  const [cuckooText, qemuText] = await Promise.all([
-    readIfThere(join(confDir, 'cuckoo.conf')),
-    readIfThere(join(confDir, 'qemu.conf')),
-  ]);
-  const cuckoo = cuckooSettings(join(confDir, 'cuckoo.conf'), cuckooText, variables);
-  const qemu = qemuSettings(join(confDir, 'qemu.conf'), qemuText, variables);
+  const files = ['cuckoo.conf', 'qemu.conf', 'fake.conf'].map((name) => join(confDir, name));
+  const [cuckooFile = '', qemuFile = '', fakeFile = ''] = files;
+  const [cuckooText = '', qemuText = '', fakeText = ''] = await Promise.all(files.map(readIfThere));
+  const cuckoo = cuckooSettings(cuckooFile, cuckooText, variables);
+  const qemu = qemuSettings(qemuFile, qemuText, variables);
+  const fake = fakeSettings(fakeFile, fakeText, variables);
   return {
-    settings: deepFreeze({ cuckoo: cuckoo.settings, qemu: qemu.settings }),
-    warnings: [...cuckoo.warnings, ...qemu.warnings],
+    settings: deepFreeze({ cuckoo: cuckoo.settings, qemu: qemu.settings, fake: fake.settings }),
+    warnings: [...cuckoo.warnings, ...qemu.warnings, ...fake.warnings],
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Machine, Requirements } from '#domain/machine.js';
-import { fakeMachinery, type FakeMachinery } from './adapters/fake.js';
+import { fakeMachinery, type FakeMachinery } from './adapters/fake/fake.js';
 import type { Machinery } from './machinery.js';
 import { MachinePool } from './pool.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { fakeMachinery } from './adapters/fake.js';
+import { fakeMachinery } from './adapters/fake/fake.js';
 import type { Machinery } from './machinery.js';
 import { any, fragile, machine, never, poolOf, settle, stateOf } from './pool.fake.js';
 import { MachinePool } from './pool.js';

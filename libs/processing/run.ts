@@ -14,6 +14,10 @@ import type { ProcessingModule } from './processing.js';
 /** Every optional section, in the order of the report. None may depend on another's section. */
 const modules: readonly ProcessingModule[] = [behavior, network, dropped, screenshots, strings, debug];
 
+/** First of the notes when machinery `fake` played the guest. */
+const NOTHING_RAN =
+  'The machine was a fake one, made to try Malkoha without a hypervisor: the sample did not run, and what is told of its run is made up.';
+
 export interface ExamineOptions {
   /** Called for each section that could not be made; the report comes without it and says so. */
   readonly onFailure: (section: string, error: unknown) => void;
@@ -30,7 +34,7 @@ export async function examineFolder(
   signal: AbortSignal,
 ): Promise<Evidence> {
   const analysis = await AnalysisFolder.open(folder, signal);
-  const notes: string[] = [];
+  const notes = analysis.task.guest?.manager === 'fake' ? [NOTHING_RAN] : [];
   const head = {
     info: info(analysis.task),
     target: await target(analysis, (text) => notes.push(text), signal),

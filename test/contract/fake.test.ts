@@ -1,4 +1,5 @@
-import { fakeMachinery } from '#machinery/adapters/fake.js';
+import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
+import { scriptedMachinery } from '#machinery/adapters/fake/scripted.js';
 import { machineryContract } from './machinery.contract.js';
 
 const machinery = fakeMachinery([
@@ -18,4 +19,11 @@ const machinery = fakeMachinery([
 machineryContract('fake', () => ({
   machinery,
   lose: async (name) => machinery.lose(name),
+}));
+
+const scripted = scriptedMachinery(machinery.machines);
+
+machineryContract('fake with scripted guests', () => ({
+  machinery: scripted,
+  lose: async (name) => scripted.crash(name),
 }));

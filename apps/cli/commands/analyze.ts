@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { homePaths, type HomePaths } from '#config/home.js';
+import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
 import { addressUrl } from '../address.js';
 import { Client, type Fields } from '../client.js';
@@ -8,17 +9,18 @@ import { findEndpoint, OVER_REST, type ConnectionValues } from '../connection.js
 import { followTask } from '../follow.js';
 import { interruptible } from '../interrupt.js';
 import { startLab, type Lab } from '../lab/lab.js';
+import { chosenMachinery } from '../lab/machinery.js';
 import { daemonFile, readDaemon } from '../lab/lockfile.js';
 import { homeFolder, parse } from '../options.js';
 import { printJson } from '../print.js';
 import { createProgress, type Progress } from '../progress.js';
-import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
+import { ensurePackages, labPackages } from '../setup/host-packages.js';
 import { SUBMISSION, submissionFields, submitTarget, targetName } from '../submission.js';
 import { jsonResult, summarize, type Result } from '../summary.js';
 import { findTargets, type Target } from '../targets.js';
 import { visible } from '../text.js';
 
-const OPTIONS = { ...SUBMISSION, ...OVER_REST } as const;
+const OPTIONS = { ...SUBMISSION, ...OVER_REST, machinery: { type: 'string' } } as const;
 
 const START_POLL_MS = 500;
 
@@ -76,23 +78,25 @@ interface Daemon extends AsyncDisposable {
 
 /** The daemon named by options, else the one of this home folder, else a new one. */
 async function reachDaemon(
-  values: ConnectionValues,
+  values: ConnectionValues & { readonly machinery?: string },
   home: HomePaths,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Daemon> {
   const { host, port, token, guarded, named } = await findEndpoint(values, home);
+  const { settings } = await loadSettings(home.conf);
+  const machinery = chosenMachinery(values.machinery, settings);
   if (named) {
     const url = addressUrl(host, port);
     const client = new Client({ url, token }, signal);
-    if (await client.answers()) return borrowed(client, false);
+    if (await client.answers()) return borrowed(client, values, false);
     throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${url}`);
   }
   for (;;) {
     const running = await readDaemon(daemonFile(home));
     if (running === null) break;
     const client = new Client({ url: running.url, token }, signal);
-    if (await client.answers()) return borrowed(client, true);
+    if (await client.answers()) return borrowed(client, values, true);
     // It may be building its guest: that takes minutes, once.
     progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
     await sleep(START_POLL_MS, undefined, { signal });
@@ -100,9 +104,12 @@ async function reachDaemon(
   if (token === undefined && guarded) {
     throw new SandboxError('TOKEN_NEEDED', 'the API will ask for one of [tokens] in cuckoo.conf');
   }
-  await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
+  await ensurePackages(labPackages(machinery), (line) => progress.say(line));
   progress.now('starting the lab');
-  const lab = await startLab({ home, host, port, machines: undefined, quiet: true, progress }, signal);
+  const lab = await startLab(
+    { home, host, port, machinery: values.machinery, machines: undefined, quiet: true, progress },
+    signal,
+  );
   return {
     client: new Client({ url: lab.url, token }, signal),
     local: true,
@@ -112,7 +119,12 @@ async function reachDaemon(
   };
 }
 
-function borrowed(client: Client, local: boolean): Daemon {
+/** @throws USAGE for a machinery: what runs already has its own */
+function borrowed(client: Client, { machinery }: { readonly machinery?: string }, local: boolean): Daemon {
+  if (machinery !== undefined) {
+    const message = `--machinery is for a lab that analyze starts, but a daemon runs at ${client.url}: give that one's \`up\` the option`;
+    throw new SandboxError('USAGE', message);
+  }
   return {
     client,
     local,

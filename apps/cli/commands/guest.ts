@@ -4,7 +4,7 @@ import { interruptible } from '../interrupt.js';
 import { runChild } from '../lab/run-child.js';
 import { homeFolder, parse } from '../options.js';
 import { createProgress } from '../progress.js';
-import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
+import { ensurePackages, labPackages } from '../setup/host-packages.js';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('guest', args, { home: { type: 'string' } } as const);
@@ -13,10 +13,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const home = homePaths(homeFolder(values.home));
   const progress = createProgress();
   return interruptible(async (signal) => {
-    await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
+    await ensurePackages(labPackages(['qemu']), (line) => progress.say(line));
     await runChild(
       new URL('../../worker/main.js', import.meta.url),
-      ['--home', home.dir, '--prepare-only'],
+      ['--home', home.dir, '--machinery', 'qemu', '--prepare-only'],
       progress,
       signal,
     );

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { SandboxError } from '#domain/errors.js';
 import { createProgress } from '../progress.js';
 import { projectRoot } from '../root.js';
-import { ensurePackages, LAB_PACKAGES, TEST_PACKAGES } from '../setup/host-packages.js';
+import { ensurePackages, labPackages, TEST_PACKAGES } from '../setup/host-packages.js';
 
 const SUITES = {
   unit: ['unit'],
@@ -47,7 +47,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (suite === 'check' || suite === 'all') counts.push(await check());
   if (suite !== 'check') {
     if (suite !== 'unit')
-      await ensurePackages([...LAB_PACKAGES, ...TEST_PACKAGES], (line) => progress.say(line));
+      await ensurePackages([...labPackages(['qemu']), ...TEST_PACKAGES], (line) => progress.say(line));
     for (const project of SUITES[suite as keyof typeof SUITES]) counts.push(await jest(project, jestArgs));
   }
   const passed = sum(counts.map((count) => count.passed));

@@ -1,12 +1,12 @@
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
-import { SandboxError } from '#domain/errors.js';
 import { aborted } from '../../aborted.js';
 import { interruptible } from '../interrupt.js';
 import { startLab } from '../lab/lab.js';
+import { chosenMachinery } from '../lab/machinery.js';
 import { homeFolder, noArguments, parse, wholeNumber } from '../options.js';
 import { createProgress } from '../progress.js';
-import { ensurePackages, LAB_PACKAGES } from '../setup/host-packages.js';
+import { ensurePackages, labPackages } from '../setup/host-packages.js';
 
 const OPTIONS = {
   machinery: { type: 'string' },
@@ -16,30 +16,30 @@ const OPTIONS = {
   port: { type: 'string' },
 } as const;
 
-/** More default guests than this on one host need a configuration of their own. */
+/** More virtual machines than this on one host need a configuration of their own; fake ones cost next to nothing. */
 const MAX_MACHINES = 64;
+const MAX_FAKE_MACHINES = 1024;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('up', args, OPTIONS);
   noArguments('up', positionals);
-  if (values.machinery !== undefined && values.machinery !== 'qemu') {
-    throw new SandboxError(
-      'USAGE',
-      `--machinery takes qemu, not ${JSON.stringify(values.machinery)}: the other adapters are not built yet`,
-    );
-  }
-  const machines = wholeNumber('machines', values.machines, { min: 1, max: MAX_MACHINES });
   const home = homePaths(homeFolder(values.home));
   const { settings, warnings } = await loadSettings(home.conf);
+  const machinery = chosenMachinery(values.machinery, settings);
+  const max = machinery.includes('qemu') ? MAX_MACHINES : MAX_FAKE_MACHINES;
+  const machines = wholeNumber('machines', values.machines, { min: 1, max });
   const host = values.host ?? settings.cuckoo.api.host;
   const port = wholeNumber('port', values.port, { min: 1, max: 65_535 }) ?? settings.cuckoo.api.port;
   const progress = createProgress();
   for (const warning of warnings) progress.say(`warning: ${warning}`);
 
   return interruptible(async (signal, onSecond) => {
-    await ensurePackages(LAB_PACKAGES, (line) => progress.say(line));
+    await ensurePackages(labPackages(machinery), (line) => progress.say(line));
     progress.now('starting the lab');
-    await using lab = await startLab({ home, host, port, machines, quiet: false, progress }, signal);
+    await using lab = await startLab(
+      { home, host, port, machinery: values.machinery, machines, quiet: false, progress },
+      signal,
+    );
     onSecond(() => lab.kill());
     progress.done();
     progress.say(`Malkoha is up: ${lab.url} (home folder ${home.dir}). Ctrl-C ends it.`);

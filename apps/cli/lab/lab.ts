@@ -14,6 +14,8 @@ export interface LabOptions {
   readonly home: HomePaths;
   readonly host: string;
   readonly port: number;
+  /** As `--machinery` has it; undefined: as cuckoo.conf does. */
+  readonly machinery: string | undefined;
   readonly machines: number | undefined;
   /** Logs to files under the home folder (analyze), or to our stderr (up). */
   readonly quiet: boolean;
@@ -67,12 +69,15 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
       starting.abort(error); // the other need not go on
       throw error;
     });
-  const machines = options.machines === undefined ? [] : ['--machines', String(options.machines)];
-  const [api, worker] = await all([
+  const worker = [
+    ...(options.machinery === undefined ? [] : ['--machinery', options.machinery]),
+    ...(options.machines === undefined ? [] : ['--machines', String(options.machines)]),
+  ];
+  const [api, machines] = await all([
     child('api', ['--host', host, '--port', String(port)]),
-    child('worker', machines),
+    child('worker', worker),
   ]);
-  const children = [worker, api];
+  const children = [machines, api];
   stack.defer(async () => {
     for (const one of children) await one.stop(GRACE_MS);
   });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
+import type { MachineryName } from '#config/machineries.js';
 import { SandboxError } from '#domain/errors.js';
 import { HOST_PACKAGES } from '#guest/image/recipe.js';
 
@@ -12,17 +13,28 @@ export interface HostPackage {
   readonly why: string;
 }
 
-export const LAB_PACKAGES: readonly HostPackage[] = [
-  ...HOST_PACKAGES,
-  { apt: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'the virtual machines' },
-  {
-    apt: 'redis-server',
-    program: 'redis-server',
-    why: 'the task queue (a private one is started; the system service is not used)',
-  },
-  { apt: 'bzip2', program: 'bzip2', why: 'packs the archives that the REST API gives out' },
-  { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
-];
+/** For each kind of machinery, what its machines need. */
+const MACHINERY_PACKAGES: Readonly<Record<MachineryName, readonly HostPackage[]>> = {
+  qemu: [
+    ...HOST_PACKAGES,
+    { apt: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'the virtual machines' },
+    { apt: 'bzip2', program: 'bzip2', why: 'packs the archives that the REST API gives out' },
+    { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
+  ],
+  // The API says what to install when it is asked for an archive that it cannot pack.
+  fake: [],
+};
+
+const REDIS: HostPackage = {
+  apt: 'redis-server',
+  program: 'redis-server',
+  why: 'the task queue (a private one is started; the system service is not used)',
+};
+
+/** What a lab with this machinery needs. */
+export function labPackages(machinery: readonly MachineryName[]): readonly HostPackage[] {
+  return [...machinery.flatMap((name) => MACHINERY_PACKAGES[name]), REDIS];
+}
 
 /** For the tests only. */
 export const TEST_PACKAGES: readonly HostPackage[] = [

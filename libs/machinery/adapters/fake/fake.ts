@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { SandboxError } from '#domain/errors.js';
 import type { Machine, PowerState } from '#domain/machine.js';
-import type { Machinery } from '../machinery.js';
+import type { Machinery } from '../../machinery.js';
 
 /** 1×1, black. */
 const SCREEN = Buffer.from('P6\n1 1\n255\n\0\0\0', 'latin1');
