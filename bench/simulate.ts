@@ -128,7 +128,7 @@ const costs = await measureCosts();
 console.log(
   JSON.stringify({
     bench: 'simulate',
-    machine: machineDescription(),
+    ...machineDescription(),
     ...{ machines_per_host: MACHINES, run_seconds: RUN_SECONDS, sql_cores: SQL_CORES },
     costs,
     limits: limits(costs),
