@@ -35,7 +35,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await using daemon = await reachDaemon(values, home, progress, signal);
     onSecond(() => daemon.lab?.kill());
     const results = await Promise.race([
-      analyzeAll(daemon, home, targets, fields, progress, signal),
+      analyzeAll(daemon, targets, fields, progress, signal),
       daemon.broken,
     ]);
     progress.done();
@@ -67,8 +67,8 @@ async function finishOthers(client: Client, progress: Progress, signal: AbortSig
 
 interface Daemon extends AsyncDisposable {
   readonly client: Client;
-  /** Its home folder is ours: what it stored can be named by path. */
-  readonly local: boolean;
+  /** Where it keeps what it stored, when its home folder is ours: that can be named by path. */
+  readonly analyses: string | null;
   /** Ours, to be ended at the end; null when it was running before. */
   readonly lab: Lab | null;
   readonly broken: Promise<never>;
@@ -81,18 +81,18 @@ async function reachDaemon(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Daemon> {
-  const { host, port, token, guarded, named } = await findEndpoint(values, home);
+  const { host, port, token, guarded, named, analyses } = await findEndpoint(values, home);
   if (named) {
     const url = addressUrl(host, port);
     const client = new Client({ url, token }, signal);
-    if (await client.answers()) return borrowed(client, false);
+    if (await client.answers()) return borrowed(client, null);
     throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${url}`);
   }
   for (;;) {
     const running = await readDaemon(daemonFile(home));
     if (running === null) break;
     const client = new Client({ url: running.url, token }, signal);
-    if (await client.answers()) return borrowed(client, true);
+    if (await client.answers()) return borrowed(client, analyses);
     // It may be building its guest: that takes minutes, once.
     progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
     await sleep(START_POLL_MS, undefined, { signal });
@@ -105,17 +105,17 @@ async function reachDaemon(
   const lab = await startLab({ home, host, port, machines: undefined, quiet: true, progress }, signal);
   return {
     client: new Client({ url: lab.url, token }, signal),
-    local: true,
+    analyses,
     lab,
     broken: lab.broken,
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
   };
 }
 
-function borrowed(client: Client, local: boolean): Daemon {
+function borrowed(client: Client, analyses: string | null): Daemon {
   return {
     client,
-    local,
+    analyses,
     lab: null,
     broken: new Promise<never>(() => {}),
     [Symbol.asyncDispose]: async () => {},
@@ -125,7 +125,6 @@ function borrowed(client: Client, local: boolean): Daemon {
 /** Submits all, then follows all: machines work at the same time. */
 async function analyzeAll(
   daemon: Daemon,
-  home: HomePaths,
   targets: readonly Target[],
   fields: Fields,
   progress: Progress,
@@ -145,7 +144,7 @@ async function analyzeAll(
         task,
         name,
         report: end.failure === null ? await daemon.client.jsonReport(task) : null,
-        dir: daemon.local ? join(home.analyses, String(task)) : null,
+        dir: daemon.analyses === null ? null : join(daemon.analyses, String(task)),
         url: `${daemon.client.url}/tasks/report/${task}/html`,
       };
     }),

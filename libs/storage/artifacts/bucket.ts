@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
 import { reason, SandboxError } from '#domain/errors.js';
@@ -19,7 +18,7 @@ export interface BucketOptions {
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 /** Tries of one request, with growing pauses. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 4;
 /** Milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const SILENCE_TIMEOUT_MS = 60_000;
@@ -148,8 +147,15 @@ export class Bucket {
   }
 }
 
+/** An object that began to come, and did not end. */
+export class BrokenBody extends SandboxError {
+  constructor(url: string, cause: unknown) {
+    super('ARTIFACTS_UNAVAILABLE', `${url} broke off: ${reason(cause)}`, { cause });
+  }
+}
+
 /** @param url of the object, for people */
-export function unavailable(url: string, cause: unknown): SandboxError {
+function unavailable(url: string, cause: unknown): SandboxError {
   if (cause instanceof SandboxError) return cause;
   const status = statusOf(cause);
   const name = cause instanceof Error && cause.name !== 'Error' ? `${cause.name}: ` : '';
@@ -166,15 +172,13 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
 }
 
-/** Again after a pause when the store did not answer, or broke off within a body, which the SDK does not repeat. */
-export async function persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let pause = 200; ; pause *= 4) {
+/** Again when the store broke off within a body. Requests that it did not answer the SDK has repeated by itself. */
+export async function persist<T>(work: () => Promise<T>): Promise<T> {
+  for (let left = ATTEMPTS; ; left -= 1) {
     try {
       return await work();
     } catch (error) {
-      const again = error instanceof SandboxError && error.code === 'ARTIFACTS_UNAVAILABLE';
-      if (!again || pause > 1000) throw error;
+      if (left === 1 || !(error instanceof BrokenBody)) throw error;
     }
-    await sleep(pause, undefined, { signal });
   }
 }

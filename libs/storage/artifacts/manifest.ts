@@ -10,6 +10,10 @@ const MAX_PATH = 900;
 /** Files and folders of one run: the result server takes fewer. */
 const MAX_ENTRIES = 200_000;
 
+/** What no key of an object store, and none of our file names, holds. */
+// eslint-disable-next-line no-control-regex -- they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f\\]/;
+
 /**
  * A path below an analysis folder. Who can write to the bucket may have written the manifest: it must not lead out of the
  * folder, nor over what we put there ourselves.
@@ -22,7 +26,7 @@ export function isSafePath(path: string): boolean {
 }
 
 function isSafeName(name: string): boolean {
-  if (name === '' || name === '.' || name === '..' || /[\0\\\ufffd]/.test(name)) return false;
+  if (name === '' || name === '.' || name === '..' || CONTROL.test(name)) return false;
   return Buffer.byteLength(name) <= MAX_NAME;
 }
 

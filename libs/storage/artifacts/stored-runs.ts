@@ -5,7 +5,7 @@ import { ARTIFACTS } from '#domain/artifacts.js';
 import { SandboxError } from '#domain/errors.js';
 import { linkSample } from '../analyses.js';
 import { openBelow, readLink } from '../open-below.js';
-import { persist, unavailable, type Bucket } from './bucket.js';
+import { BrokenBody, persist, type Bucket } from './bucket.js';
 import { parseManifest, type Manifest, type StoredFile, type StoredManifest } from './manifest.js';
 import type { RunFolder, RunFolders } from './run-folders.js';
 import { readMark, writeMark } from './run-mark.js';
@@ -64,10 +64,10 @@ export class StoredRuns {
       const found = await this.#bucket.get(key, signal, etag);
       if (found === null || found === 'same') return found;
       const body = await text(bounded(found.body)).catch((cause: unknown) => {
-        throw unavailable(this.#bucket.urlOf(key), cause);
+        throw cause instanceof SandboxError ? cause : new BrokenBody(this.#bucket.urlOf(key), cause);
       });
       return { name, etag: found.etag, content: parseManifest(body, run) };
-    }, signal);
+    });
   }
 
   /** Becomes the task's folder, whole or not at all. */
@@ -119,7 +119,7 @@ export class StoredRuns {
 
   async #putManifest(run: RunFolder, name: string, content: Manifest, signal: AbortSignal): Promise<void> {
     const body = Buffer.from(JSON.stringify(content));
-    const etag = await persist(() => this.#bucket.put(`${keyOf(run)}/${name}`, body, signal), signal);
+    const etag = await this.#bucket.put(`${keyOf(run)}/${name}`, body, signal);
     await writeMark(run.dir, { epoch: run.epoch, stored: { name, etag, content } });
   }
 

@@ -7,7 +7,7 @@ import { diskError } from '#domain/disk-error.js';
 import { SandboxError } from '#domain/errors.js';
 import { quoted } from '#domain/quoted.js';
 import { listFolder, openBelow, openIn } from '../open-below.js';
-import { persist, unavailable, type Bucket } from './bucket.js';
+import { BrokenBody, persist, type Bucket } from './bucket.js';
 import { isSafePath, type StoredFile } from './manifest.js';
 import { RUN_MARK } from './run-mark.js';
 
@@ -68,16 +68,13 @@ export async function storeFile(
   { dir, path, key }: FileToStore,
   signal: AbortSignal,
 ): Promise<StoredFile> {
-  return persist(async () => {
-    await using file = await openBelow(dir, ...path.split('/'));
-    if (!file) throw new Error(`${join(dir, path)} is gone`);
-    const hash = createHash('sha256');
-    const count = { bytes: 0 };
-    const body = Readable.from(hashed(file, hash, count));
-    await bucket.put(`${key}/${path}`, body, signal);
-    const { mtimeMs } = await file.stat();
-    return { path, size: count.bytes, sha256: hash.digest('hex'), modified: mtimeMs, object: path };
-  }, signal);
+  await using file = await openBelow(dir, ...path.split('/'));
+  if (!file) throw new SandboxError('INTERNAL', `${join(dir, path)} went away while it was stored`);
+  const hash = createHash('sha256');
+  const count = { bytes: 0 };
+  await bucket.put(`${key}/${path}`, Readable.from(hashed(file, hash, count)), signal);
+  const { mtimeMs } = await file.stat();
+  return { path, size: count.bytes, sha256: hash.digest('hex'), modified: mtimeMs, object: path };
 }
 
 async function* hashed(
@@ -135,7 +132,7 @@ export async function fetchFile(
       await rm(to.path, { force: true });
       throw error;
     }
-  }, signal);
+  });
 }
 
 async function write(
@@ -168,7 +165,7 @@ async function* chunksOf(bucket: Bucket, key: string, body: Readable): AsyncGene
   try {
     for await (const chunk of body) yield chunk as Buffer;
   } catch (cause) {
-    throw unavailable(bucket.urlOf(key), cause);
+    throw new BrokenBody(bucket.urlOf(key), cause);
   }
 }
 
