@@ -43,7 +43,7 @@ export async function startS3(): Promise<TestS3> {
     request.resume();
     if (wrong === 'break off') {
       response.writeHead(200, { 'content-length': 1000 });
-      response.write('half', () => response.destroy());
+      response.write('h', () => response.destroy());
       return;
     }
     response.writeHead(wrong === true ? 503 : 403, { 'content-type': 'application/xml' });
