@@ -19,6 +19,8 @@ export function openArtifacts(
   const states = runStates(db);
   const [, bucket, prefix = ''] = /^s3:\/\/([^/]+)(.*)$/.exec(location) ?? [];
   if (bucket === undefined) return new LocalArtifacts(places, states);
+  // Its next major version will need a newer Node: nothing that whoever runs this one could do about.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const options = {
     bucket,
     prefix: prefix.split('/').filter(Boolean).join('/'),
