@@ -1,6 +1,7 @@
 import type { Unpacker } from '#archives/unpacker.js';
 import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
+import type { ArtifactStore } from '#storage/artifacts/store.js';
 import type { EventLog } from '#queue/events.js';
 import type { Queues } from '#queue/queues.js';
 import type { Deliveries } from '#storage/deliveries.js';
@@ -19,6 +20,7 @@ export class Context {
   readonly settings!: CuckooSettings;
   readonly db!: DataSource;
   readonly tasks!: Tasks;
+  readonly artifacts!: ArtifactStore;
   readonly machines!: Machines;
   readonly queues!: Queues;
   readonly events!: EventLog;

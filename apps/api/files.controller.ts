@@ -1,9 +1,9 @@
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { openBelow } from '#storage/open-below.js';
 import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
+import { openSample } from './downloads/artifact.js';
 import { BINARY, sendFile } from './downloads/send.js';
 import { getFile, viewFile } from './files.docs.js';
 import { Describe } from './openapi/operation.js';
@@ -36,7 +36,7 @@ export class FilesController {
   async get(@Res() reply: FastifyReply, @Param('sha256') text: string): Promise<void> {
     const sha256 = text.toLowerCase();
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw missing();
-    const file = await openBelow(this.by.home.binaries, sha256);
+    const file = await openSample(this.by, reply, sha256);
     await sendFile(reply, file, { type: BINARY, name: sha256 }, missing());
   }
 }

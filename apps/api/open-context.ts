@@ -1,10 +1,11 @@
 import { Unpacker, type ThreadProgram } from '#archives/unpacker.js';
-import { homePaths } from '#config/home.js';
+import { homePaths, withArtifacts } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import { TERMINAL } from '#domain/task.js';
 import { changeEvent, EventLog } from '#queue/events.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
+import type { ArtifactStore } from '#storage/artifacts/store.js';
 import { sweepUploads } from '#storage/binaries.js';
 import { openConfigured } from '#storage/database.js';
 import { Deliveries } from '#storage/deliveries.js';
@@ -14,11 +15,15 @@ import { Webhooks } from '#storage/webhooks.js';
 import { reason } from '#domain/errors.js';
 import type { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
+import { openArtifacts } from '../open-artifacts.js';
 import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
 import { FactsThreads } from './facts/facts-threads.js';
 import { Deliverer } from './webhooks/deliverer.js';
+
+/** Milliseconds between looks at how much of an object store is kept here. */
+const TRIM_MS = 10 * 60_000;
 
 export interface ContextOptions {
   readonly home: string;
@@ -32,7 +37,7 @@ export interface ContextOptions {
 /** Opens the database and the queue; `cleanup` closes them. A Redis that is away is waited for in the background. */
 export async function openContext(options: ContextOptions, cleanup: Cleanup): Promise<Context> {
   const { settings, log, shutdown } = options;
-  const home = homePaths(options.home);
+  const home = withArtifacts(homePaths(options.home), settings.artifacts.location);
   const onError = (error: unknown) => log('warn', `queue: ${reason(error)}`, { code: 'QUEUE_UNAVAILABLE' });
 
   const redis = connectRedis(queueConnection(settings.queue.connection, home.redis.socket), onError);
@@ -42,6 +47,8 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const db = await openConfigured(settings.database, home.database);
   cleanup.defer(() => db.destroy());
 
+  const artifacts = cleanup.use(openArtifacts(settings.artifacts, home, db));
+  cleanup.defer(trimming(artifacts, log));
   const unpacker = new Unpacker(home.unpacking, options.threads?.unpack);
   await unpacker.sweep();
   const facts = cleanup.use(new FactsThreads(options.threads?.facts));
@@ -65,6 +72,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     settings,
     db,
     tasks,
+    artifacts,
     machines: new Machines(db),
     queues,
     events,
@@ -77,4 +85,20 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     log,
     shutdown,
   });
+}
+
+/** Returns what ends it. */
+function trimming(artifacts: ArtifactStore, log: Log): () => Promise<void> {
+  const end = new AbortController();
+  let going = Promise.resolve();
+  const timer = setInterval(() => {
+    going = going
+      .then(() => artifacts.trim(end.signal))
+      .catch((error: unknown) => log('warn', `cache not trimmed: ${reason(error)}`));
+  }, TRIM_MS);
+  return async () => {
+    clearInterval(timer);
+    end.abort();
+    await going;
+  };
 }

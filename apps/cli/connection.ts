@@ -1,4 +1,4 @@
-import { homePaths, type HomePaths } from '#config/home.js';
+import { homePaths, withArtifacts, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
 import { addressUrl } from './address.js';
@@ -32,6 +32,8 @@ export interface Endpoint {
   readonly token: string | undefined;
   /** The home folder's own daemon asks for a token. */
   readonly guarded: boolean;
+  /** storage/analyses of the home folder's own daemon, wherever it is. */
+  readonly analyses: string;
   /** By `--host` or `--port`: then no other is looked for. */
   readonly named: boolean;
 }
@@ -53,6 +55,7 @@ export async function findEndpoint(values: ConnectionValues, home: HomePaths): P
     port: port ?? conf.api.port,
     token: values.token ?? process.env['MALKOHA_TOKEN'] ?? (own || undefined),
     guarded: conf.cuckoo.api_token !== '' || conf.tokens.length > 0,
+    analyses: withArtifacts(home, conf.artifacts.location).analyses,
     named: values.host !== undefined || values.port !== undefined,
   };
 }

@@ -6,18 +6,22 @@ import type { CuckooSettings } from '#config/settings.js';
 import type { HomePaths } from '#config/home.js';
 import type { MachineLease } from '#machinery/lease.js';
 import { linkedSignal } from '#machinery/linked-signal.js';
-import { analysisDir, makeAnalysis, taskFileTask, writeTaskFile } from '#storage/analyses.js';
+import { taskFileTask, writeTaskFile } from '#storage/analyses.js';
+import type { ArtifactStore } from '#storage/artifacts/store.js';
 import { binaryPath } from '#storage/binaries.js';
 import { MAX_ATTEMPTS } from '#queue/reconcile.js';
 import type { RunEnding, RunError } from '#storage/runs.js';
 import type { Claim } from '#storage/task-details.js';
 import type { Tasks } from '#storage/tasks.js';
 import type { Log } from '../log.js';
-import { detonate, routeOf, type Run } from './detonate.js';
+import { detonate, routeOf, type Detonation, type Run } from './detonate.js';
 import type { Lab } from './lab.js';
 import { PhaseClock } from './phases.js';
 import { openTaskLog } from './task-log.js';
-import { untilDone } from './until-done.js';
+import { isDatabaseAway, isStoreAway, untilDone } from './until-done.js';
+
+/** A rename, or the move of a few small objects. */
+const PUBLISH_TIMEOUT_MS = 30_000;
 
 /** What becomes of a task that was taken from its lane. */
 export type Verdict =
@@ -45,6 +49,7 @@ export interface Analyst {
   readonly home: HomePaths;
   readonly settings: CuckooSettings;
   readonly tasks: Tasks;
+  readonly artifacts: ArtifactStore;
   readonly lab: Lab;
   readonly log: Log;
   onPhase(task: number, phase: string, ms: number, machine: string | undefined): void;
@@ -65,9 +70,10 @@ export interface Ends {
 interface Current {
   readonly claim: Claim;
   readonly machine: string;
-  readonly dir: string;
   readonly phases: PhaseClock;
   readonly ends: Ends;
+  /** Of the run, on this host; null until it is made. */
+  dir: string | null;
 }
 
 /**
@@ -81,32 +87,40 @@ export async function analyze(id: number, lease: MachineLease, by: Analyst, ends
   ends.onClaim?.(claim);
   const phases = new PhaseClock((phase, ms) => by.onPhase(id, phase, ms, name));
   phases.add('queued', Math.max(0, Date.now() - claim.task.addedOn.getTime()));
-  const current = { claim, machine: name, dir: analysisDir(by.home.analyses, id), phases, ends };
-  try {
-    const run = await runOnce(current, lease, by);
-    phases.mark('release');
-    return await finish(current, run, by);
-  } catch (error) {
-    return await fail(current, error, by);
-  }
+  const current: Current = { claim, machine: name, phases, ends, dir: null };
+  const verdict = await runToEnd(current, lease, by).catch((error: unknown) => fail(current, error, by));
+  await publish(current, by);
+  return verdict;
 }
 
-async function runOnce(
-  { claim: { task }, dir, phases, ends }: Current,
-  lease: MachineLease,
-  { home, settings, lab, log }: Analyst,
-): Promise<Run> {
-  try {
-    await makeAnalysis(home, task);
-  } catch (error) {
-    await lease[Symbol.asyncDispose]();
-    throw error;
-  }
-  await using hostLog = openTaskLog(dir, task.id, log);
+/** The run and its end, or whatever went wrong: then the machine is given back all the same. */
+async function runToEnd(current: Current, lease: MachineLease, by: Analyst): Promise<Verdict> {
+  const { claim, phases, ends } = current;
   using either = linkedSignal([ends.shutdown, ends.taken], null);
+  let run: Run;
+  {
+    await using owned = lease;
+    const dir = (current.dir = await by.artifacts.begin(claim.task, claim.epoch, either.signal));
+    await using hostLog = openTaskLog(dir, claim.task.id, by.log);
+    run = await detonate(
+      detonation(current, { lease: owned, dir, log: hostLog.log }, by),
+      by.lab,
+      either.signal,
+    );
+  }
+  phases.mark('release');
+  return finish(current, run, either.signal, by);
+}
+
+function detonation(
+  { claim: { task }, phases }: Current,
+  rest: Pick<Detonation, 'lease' | 'dir' | 'log'>,
+  { home, settings }: Analyst,
+): Detonation {
   const { timeouts, cuckoo, resultserver } = settings;
-  const job = {
-    ...{ task, lease, dir, phases, log: hostLog.log, route: routeOf(task) },
+  return {
+    ...rest,
+    ...{ task, phases, route: routeOf(task) },
     samplePath: task.sample === null ? null : binaryPath(home.binaries, task.sample.sha256),
     timeouts: {
       analysis: task.timeout === 0 ? timeouts.default : task.timeout,
@@ -116,7 +130,6 @@ async function runOnce(
     uploadMaxSize: resultserver.upload_max_size,
     memoryDump: task.memory || cuckoo.memory_dump,
   };
-  return await detonate(job, lab, either.signal);
 }
 
 /** A machine that gets no task is free again. */
@@ -131,19 +144,22 @@ async function claimed(id: number, lease: MachineLease, by: Analyst): Promise<Cl
   return claim;
 }
 
-async function finish(current: Current, run: Run, by: Analyst): Promise<Verdict> {
+async function finish(current: Current, run: Run, signal: AbortSignal, by: Analyst): Promise<Verdict> {
   const { claim, dir, phases } = current;
   const { outcome, guest, undumped } = run;
-  // A run that was taken away must not write over the one that took its place.
-  if (!(await holds(current, by))) return letGo(current, by);
+  const { id } = claim.task;
+  if (dir === null || !(await holds(current, by))) return letGo(current, by);
   const route = routeOf(claim.task);
   const completed = { ...claim.task, status: 'completed' as const, completedOn: new Date(), route };
   await writeTaskFile(dir, { task: taskFileTask(completed), guest, phases: phases.durations, outcome });
   const errors = undumped === null ? [] : [told(undumped.code, reason(undumped))];
-  if (outcome.status !== 'failed')
-    return end(current, { to: 'completed', outcome: outcome.status, route, errors }, null, by);
-  errors.push(told(outcome.code, outcome.reason));
-  return end(current, { to: 'failed_analysis', outcome: outcomeOf(outcome.code), errors }, null, by);
+  if (outcome.status === 'failed') {
+    errors.push(told(outcome.code, outcome.reason));
+    return end(current, { to: 'failed_analysis', outcome: outcomeOf(outcome.code), errors }, null, by);
+  }
+  const saving = { log: by.log, again: isStoreAway };
+  await untilDone(() => by.artifacts.save(id, claim.epoch, signal), saving, signal);
+  return end(current, { to: 'completed', outcome: outcome.status, route, errors }, null, by);
 }
 
 async function fail(current: Current, error: unknown, by: Analyst): Promise<Verdict> {
@@ -175,10 +191,7 @@ async function handBack(current: Current, by: Analyst): Promise<Verdict> {
   return ours ? { kind: 'handed back', claim } : { kind: 'not ours' };
 }
 
-/**
- * The run is not ours any more. After a cancel nobody else has the folder: what was collected stays, and task.json says
- * why it ends there. Otherwise the folder is that of the run that took our place.
- */
+/** The run is not ours any more. After a cancel what was collected stays, and task.json says why it ends there. */
 async function letGo(current: Current, by: Analyst): Promise<Verdict> {
   const { id } = current.claim.task;
   if ((await by.tasks.status(id)) === 'failed_analysis') {
@@ -194,6 +207,7 @@ async function letGo(current: Current, by: Analyst): Promise<Verdict> {
 /** The artefacts stay for whoever looks into the failure; that task.json cannot be written must not hide the failure itself. */
 async function keepOutcome({ claim, dir, phases }: Current, outcome: Outcome, by: Analyst): Promise<void> {
   const { task } = claim;
+  if (dir === null) return;
   await writeTaskFile(dir, {
     ...{ task: taskFileTask(task), guest: null, outcome },
     phases: phases.durations satisfies Phases,
@@ -203,7 +217,8 @@ async function keepOutcome({ claim, dir, phases }: Current, outcome: Outcome, by
 }
 
 async function holds({ claim, ends }: Current, by: Analyst): Promise<boolean> {
-  return untilDone(() => by.tasks.runs.holds(claim.task.id, claim.epoch), by.log, ends.shutdown);
+  const asking = { log: by.log, again: isDatabaseAway };
+  return untilDone(() => by.tasks.runs.holds(claim.task.id, claim.epoch), asking, ends.shutdown);
 }
 
 /** A database that is away for a moment must not cost the run that was just made: its end is told when it is back. */
@@ -214,11 +229,24 @@ async function end(
   by: Analyst,
 ): Promise<Verdict> {
   const { id } = claim.task;
-  const ours = await untilDone(() => by.tasks.runs.end(id, claim.epoch, ending), by.log, ends.shutdown);
+  const telling = { log: by.log, again: isDatabaseAway };
+  const ours = await untilDone(() => by.tasks.runs.end(id, claim.epoch, ending), telling, ends.shutdown);
   if (!ours) return { kind: 'not ours' };
   by.onEnd?.(ending.outcome);
   const status = ending.to === 'completed' ? 'completed' : 'failed_analysis';
   return { kind: 'done', status, priority: claim.task.priority, blame };
+}
+
+/** The folder of the run becomes the task's, or goes, as the row says. What cannot be done now is done by whoever reads it. */
+async function publish({ claim, dir }: Current, { artifacts, log }: Analyst): Promise<void> {
+  if (dir === null) return;
+  const { id } = claim.task;
+  // Not the signals of the run: they have aborted when it was handed back or cancelled.
+  await artifacts
+    .publish(id, claim.epoch, AbortSignal.timeout(PUBLISH_TIMEOUT_MS))
+    .catch((error: unknown) =>
+      log('warn', `the artefacts are not published yet: ${reason(error)}`, { task: id, stage: 'publish' }),
+    );
 }
 
 /** A full disk can be met anywhere; it is the operator's to mend, not a defect. */

@@ -13,7 +13,6 @@ import { takeScreenshots } from './shots.js';
 
 export interface Detonation {
   readonly task: Task;
-  /** Given back at the end. */
   readonly lease: MachineLease;
   /** The folder of the run, made and empty. */
   readonly dir: string;
@@ -42,11 +41,10 @@ const DUMP_TIMEOUT_MS = 15 * 60_000;
  * Runs the sample once on a machine and leaves what it did in the folder of the run.
  *
  * Everything opened here closes in reverse order on the way out, whichever way that is: the screen is looked at a
- * last time, the capture ends, the result server forgets the guest, the machine powers off.
+ * last time, the capture ends, the result server forgets the guest. Whoever has the lease then powers the machine off.
  */
 export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run> {
-  const { task, dir, phases, log } = job;
-  await using lease = job.lease;
+  const { task, lease, dir, phases, log } = job;
   await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
   await using network = await lab.openNetwork(lease.machine, {
     id: task.id,

@@ -2,11 +2,12 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import type { Worker } from 'bullmq';
-import { reason, type ErrorCode } from '#domain/errors.js';
+import { reason, SandboxError, type ErrorCode } from '#domain/errors.js';
 import { outcomeOf } from '#domain/outcome.js';
+import type { Task } from '#domain/task.js';
 import { openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
-import { analysisDir } from '#storage/analyses.js';
 import type { Analyst } from './analyst.js';
+import { fetchToExamine } from './fetch-to-examine.js';
 import type { ExamineJob, ExamineResult } from './examine.thread.js';
 
 /** A report that takes longer than this is taken for hung: its thread is ended and the job tried again. */
@@ -43,6 +44,14 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
     maxThreads: Math.max(1, Math.floor(availableParallelism() / 2)),
     resourceLimits: { maxOldGenerationSizeMb: EXAMINE_HEAP_MB },
   });
+  const examineStored = async (task: Task): Promise<ExamineResult> => {
+    const signal = AbortSignal.timeout(EXAMINE_TIMEOUT_MS);
+    const dir = await fetchToExamine(by.artifacts, task, signal);
+    if (dir === null) throw new SandboxError('PROCESSING_FAILED', 'its artefacts are gone');
+    const result = await threads.run({ dir }, { signal });
+    if (!('failed' in result)) await by.artifacts.publishReports(task.id, signal);
+    return result;
+  };
   const consume = async ({
     data: { taskId },
     attemptsMade,
@@ -52,14 +61,13 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
     attemptsMade: number;
     opts: { attempts?: number };
   }): Promise<void> => {
-    if ((await by.tasks.status(taskId)) !== 'completed') return;
+    const known = await by.tasks.find(taskId);
+    if (known?.task.status !== 'completed') return;
     const started = performance.now();
-    const result = await threads
-      .run(
-        { dir: analysisDir(by.home.analyses, taskId) },
-        { signal: AbortSignal.timeout(EXAMINE_TIMEOUT_MS) },
-      )
-      .catch((error: unknown) => ({ failed: 'PROCESSING_FAILED' as const, why: reason(error) }));
+    const result = await examineStored(known.task).catch((error: unknown) => ({
+      failed: 'PROCESSING_FAILED' as const,
+      why: reason(error),
+    }));
     if ('failed' in result) {
       by.log('error', result.why, { task: taskId, stage: 'processing', code: result.failed });
       if (attemptsMade + 1 < (opts.attempts ?? 1)) throw new Error(result.why); // BullMQ tries again after a pause

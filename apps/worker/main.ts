@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { homePaths } from '#config/home.js';
+import { homePaths, withArtifacts } from '#config/home.js';
 import { loadSettings, type CuckooSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { changeEvent, EventLog } from '#queue/events.js';
@@ -19,6 +19,7 @@ import { Workers } from '#storage/workers.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
+import { openArtifacts } from '../open-artifacts.js';
 import { createLog } from '../log.js';
 import { VERSION } from '../version.js';
 import { Admission, thisHost, type AdmissionLimits } from './admission.js';
@@ -32,6 +33,8 @@ import { Repair } from './repair.js';
 
 /** Milliseconds between two looks for what a crash left. */
 const REPAIR_MS = 10_000;
+/** Milliseconds between two looks for runs on this host that nobody published or took away. */
+const SWEEP_MS = 60_000;
 const log = createLog('worker');
 
 const OPTIONS = {
@@ -48,9 +51,9 @@ await runMain(async () => {
   const shutdown = shutdownSignal();
   const { values } = parseArgs({ options: OPTIONS });
   if (values.home === undefined) throw new SandboxError('USAGE', 'worker: --home DIR is needed');
-  const home = homePaths(values.home);
-  const { settings } = await loadSettings(home.conf);
+  const { settings } = await loadSettings(homePaths(values.home).conf);
   const { cuckoo } = settings;
+  const home = withArtifacts(homePaths(values.home), cuckoo.artifacts.location);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
 
   const worker = workerId();
@@ -90,8 +93,9 @@ await runMain(async () => {
   const queues = cleanup.use(new Queues(redis, onQueueError, cuckoo.scheduler));
   const events = new EventLog(redis, (error) => log('debug', error.message));
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
+  const artifacts = cleanup.use(openArtifacts(cuckoo.artifacts, home, db));
   const analyst: Analyst = {
-    ...{ worker, home, tasks, lab, log },
+    ...{ worker, home, tasks, artifacts, lab, log },
     settings: cuckoo,
     onPhase: (task, phase, ms, machine) => {
       const on = machine === undefined ? {} : { machine };
@@ -144,8 +148,12 @@ await runMain(async () => {
   };
   every(HEARTBEAT_MS, () => presence.look());
   every(REPAIR_MS, () => repair.look(shutdown));
+  const sweep = (): Promise<void> =>
+    artifacts.sweep(shutdown).catch((error: unknown) => log('warn', `not swept: ${reason(error)}`));
+  every(SWEEP_MS, sweep);
   if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
   await repair.look(shutdown);
+  await sweep();
   dispatcher.begin();
 
   tell({ kind: 'ready' });

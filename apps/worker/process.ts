@@ -1,17 +1,18 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { homePaths } from '#config/home.js';
+import { homePaths, withArtifacts } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { canMove } from '#domain/task.js';
 import { loadSignatures } from '#signatures/load.js';
-import { analysisDir } from '#storage/analyses.js';
+import { isThere } from '#storage/artifacts/local.js';
 import { openConfigured } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
+import { openArtifacts } from '../open-artifacts.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { examine } from './examine.js';
+import { fetchToExamine } from './fetch-to-examine.js';
 
 /** `malkoha process ID`: makes the report of a task again from its stored artefacts. */
 await runMain(async () => {
@@ -20,23 +21,23 @@ await runMain(async () => {
   if (values.home === undefined || values.task === undefined)
     throw new SandboxError('USAGE', 'process: --home and --task are needed');
   const id = Number(values.task);
-  const home = homePaths(values.home);
-  const { settings } = await loadSettings(home.conf);
+  const { settings } = await loadSettings(homePaths(values.home).conf);
+  const home = withArtifacts(homePaths(values.home), settings.cuckoo.artifacts.location);
   const db = await openConfigured(settings.cuckoo.database, home.database);
   try {
     const tasks = new Tasks(db);
-    const status = (await tasks.get(id)).status;
+    await using artifacts = openArtifacts(settings.cuckoo.artifacts, home, db);
+    const task = await tasks.get(id);
+    const { status } = task;
     if (status === 'pending' || status === 'running')
       throw new SandboxError('BAD_REQUEST', `task ${id} is ${status}: there is nothing to examine yet`);
     const onFailure = (part: string, error: unknown): void =>
       tell({ kind: 'progress', line: `${part}: ${reason(error)}`, lasting: true });
-    const dir = analysisDir(home.analyses, id);
-    await access(join(dir, ARTIFACTS.task)).catch((cause: unknown) => {
-      throw new SandboxError('BAD_REQUEST', `task ${id} never ran: nothing was collected in ${dir}`, {
-        cause,
-      });
-    });
+    const dir = await fetchToExamine(artifacts, task, shutdown);
+    if (dir === null || !(await isThere(join(dir, ARTIFACTS.task))))
+      throw new SandboxError('BAD_REQUEST', `task ${id} never ran: nothing was collected`);
     const report = await examine(dir, { signatures: await loadSignatures(), onFailure }, shutdown);
+    await artifacts.publishReports(id, shutdown);
     // Only once there is a report again: a failure above leaves the task as it was.
     if (status !== 'completed' && canMove(status, 'completed')) await tasks.move(id, status, 'completed');
     if (status !== 'failed_analysis') await tasks.move(id, 'completed', 'reported');

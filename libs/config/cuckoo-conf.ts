@@ -1,4 +1,4 @@
-import { bool, int, matching, text, unused, weights, type Section } from './field.js';
+import { bool, int, matching, mebibytes, text, unused, weights, type Section } from './field.js';
 
 /** conf/cuckoo.conf. Keys and defaults are Cuckoo 2.0.7's unless a default would not be safe or not fit one host. */
 export const CUCKOO_CONF = {
@@ -79,6 +79,31 @@ export const CUCKOO_CONF = {
       /^(rediss?:\/\/\S+|unix:\/\/\/\S+)$/,
       'empty, redis://<host>:<port> or unix:///<path of the socket>',
       'Redis that carries the jobs. Empty: a private redis-server on a socket in the home folder.',
+    ),
+  },
+  artifacts: {
+    location: matching(
+      '',
+      /^(\/.*|s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w!.*'()/-]*)?)$/,
+      'empty, /<folder> or s3://<bucket>/<prefix>',
+      'Where samples and what analyses leave are kept. Empty: the folder storage in the home folder. A folder that all hosts\nshare (NFS) is used in its place; in an object store that speaks S3 every host keeps what it needs of it in its own storage.',
+    ),
+    endpoint: matching(
+      '',
+      /^https?:\/\/[^\s/]+\/?$/,
+      'empty or http(s)://<host>:<port>',
+      'Address of the object store (MinIO, Ceph, Garage …). Empty: Amazon S3 of the region.',
+    ),
+    region: matching('us-east-1', /^[\w-]+$/, 'a name', 'Region of the object store; many take any.'),
+    access_key: text(
+      '',
+      'Key of the object store. Empty: what the AWS library finds in the environment, in ~/.aws, or of the instance.',
+    ),
+    secret_key: text('', 'Its secret; both or none.'),
+    cache_size: mebibytes(
+      20480,
+      'How much of the object store this host keeps; the longest unused goes first, nothing that was used within the hour.\nNo limit: 0.',
+      { min: 0 },
     ),
   },
   api: {

@@ -31,6 +31,22 @@ export interface HomePaths {
   };
 }
 
+/**
+ * Where samples and artefacts are by `[artifacts] location`: in a folder that hosts share, their usual places below it. What
+ * is only this process's, downloads and containers in the making, stays in the home folder.
+ */
+export function withArtifacts(home: HomePaths, location: string): HomePaths {
+  if (!location.startsWith('/')) return home;
+  const at = (name: string) => join(resolve(location), name);
+  return {
+    ...home,
+    storage: resolve(location),
+    analyses: at('analyses'),
+    binaries: at('binaries'),
+    targets: at('targets'),
+  };
+}
+
 export function homePaths(home: string): HomePaths {
   const dir = resolve(home);
   const at = (...names: string[]) => join(dir, ...names);

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { CUCKOO_CONF } from './cuckoo-conf.js';
 import { FAKE_CONF, FAKE_MACHINES_DOC } from './fake-conf.js';
+import { homePaths, withArtifacts } from './home.js';
 import { parseIni } from './ini.js';
 import { QEMU_CONF } from './qemu-conf.js';
 import { readConf } from './read-conf.js';
 import { renderConf } from './render.js';
-import { loadSettings, qemuSettings } from './settings.js';
+import { cuckooSettings, loadSettings, qemuSettings } from './settings.js';
 import { TOKENS_DOC } from './tokens.js';
 
 const cuckoo = (text: string) =>
@@ -93,6 +94,33 @@ test("Cuckoo's own unknown and unused keys only warn", () => {
   ]);
 });
 
+test('[artifacts]: a folder or a bucket, and a key with its secret', async () => {
+  const read = (text: string) => cuckooSettings('c', `[artifacts]\n${text}`).settings.artifacts;
+  expect(read('')).toMatchObject({ location: '', region: 'us-east-1', cache_size: 20480 });
+  expect(read('location = /mnt/lab').location).toBe('/mnt/lab');
+  expect(read('location = s3://lab\ncache_size = 5G')).toMatchObject({
+    location: 's3://lab',
+    cache_size: 5120,
+  });
+  expect(read('location = s3://lab.eu/a/b\nendpoint = http://minio:9000').endpoint).toBe('http://minio:9000');
+  for (const wrong of ['storage', 's3://', 's3://Lab', 's3:/lab', 'http://lab', 's3://lab/a b'])
+    expect(() => read(`location = ${wrong}`)).toThrow('expected empty, /<folder> or s3://<bucket>/<prefix>');
+  expect(() => read('endpoint = minio:9000')).toThrow('expected empty or http(s)://');
+  expect(() => read('access_key = a')).toThrow('access_key and secret_key: both or none');
+  expect(() => read('bucket = lab')).toThrow('bucket is not a known key');
+
+  const home = homePaths('/home');
+  expect(withArtifacts(home, '')).toBe(home);
+  expect(withArtifacts(home, 's3://lab')).toBe(home);
+  expect(withArtifacts(home, '/mnt/lab/')).toMatchObject({
+    storage: '/mnt/lab',
+    analyses: '/mnt/lab/analyses',
+    binaries: '/mnt/lab/binaries',
+    scratch: '/home/storage/scratch',
+    database: '/home/malkoha.db',
+  });
+});
+
 test('machines of the default guest are a number, one’s own are sections', () => {
   expect(qemuSettings('q', '').settings).toMatchObject({ guests: 'auto', memory: 512, machines: [] });
   expect(qemuSettings('q', '[qemu]\nmachines = 3\nmemory = 2G').settings).toMatchObject({
@@ -146,7 +174,7 @@ test('a home without files has the defaults, and nothing can change them', async
 test.each([
   [
     'cuckoo.conf',
-    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [api], [webhooks] and [tokens] are our own.',
+    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [artifacts], [api], [webhooks] and [tokens] are our own.',
     CUCKOO_CONF,
     `\n${TOKENS_DOC}`,
   ],

@@ -32,7 +32,7 @@ export interface Settings {
 }
 
 /** Sections of cuckoo.conf that Cuckoo does not have. */
-const OURS = ['queue', 'api', 'scheduler', 'webhooks'] as const;
+const OURS = ['queue', 'artifacts', 'api', 'scheduler', 'webhooks'] as const;
 
 /**
  * Reads conf/*.conf over the defaults; an absent file is all defaults. The result is frozen.
@@ -73,6 +73,9 @@ export function cuckooSettings(
   const unknown = [...others.keys()]
     .filter((name) => name !== 'tokens')
     .map((name) => `${file}: [${name}] is not a known section${hint(name, known)}`);
+  const { access_key: key, secret_key: secret } = values.artifacts;
+  if ((key === '') !== (secret === ''))
+    throw new SandboxError('CONFIG_INVALID', `${file}: [artifacts] access_key and secret_key: both or none`);
   const tokens = readTokens(file, values.cuckoo.api_token, others.get('tokens') ?? []);
   return { settings: { ...values, tokens }, warnings: [...warnings, ...unknown] };
 }

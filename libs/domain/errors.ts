@@ -65,6 +65,16 @@ export const ERRORS = {
     http: 404,
     help: 'The stored sample is gone or changed; submit the file again.',
   },
+  ARTIFACTS_UNAVAILABLE: {
+    retry: true,
+    http: 503,
+    help: 'Does the object store answer, and take the key? [artifacts] in cuckoo.conf names both.',
+  },
+  ARTIFACTS_DAMAGED: {
+    retry: false,
+    http: 500,
+    help: 'What is stored under the named key is not what was written: restore it, or run the task again.',
+  },
   NO_MATCHING_MACHINE: {
     retry: false,
     http: 422,

@@ -17,16 +17,29 @@ export function analysisDir(analyses: string, taskId: number): string {
  * A fresh analysis folder with its sub-folders and, for a file, `binary` → the stored sample.
  * What an earlier attempt left is removed: its half results would be taken for this run's.
  */
-export async function makeAnalysis({ analyses, binaries }: AnalysisPlaces, task: Task): Promise<string> {
-  const dir = analysisDir(analyses, task.id);
-  await removeAnalysis(analyses, task.id);
+export async function makeAnalysis(places: AnalysisPlaces, task: Task): Promise<string> {
+  const dir = analysisDir(places.analyses, task.id);
+  await removeAnalysis(places.analyses, task.id);
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  for (const folder of ANALYSIS_FOLDERS) await mkdir(join(dir, folder));
-  if (task.sample) {
-    await symlink(relative(dir, binaryPath(binaries, task.sample.sha256)), join(dir, ARTIFACTS.sample));
-  }
-  await pointLatest(analyses, task.id);
+  await fillAnalysis(dir, places, task);
+  await pointLatest(places.analyses, task.id);
   return dir;
+}
+
+/** Makes what every analysis folder has. */
+export async function fillAnalysis(dir: string, places: AnalysisPlaces, task: Task): Promise<void> {
+  for (const folder of ANALYSIS_FOLDERS) await mkdir(join(dir, folder));
+  if (task.sample) await linkSample(dir, places, { task: task.id, sha256: task.sample.sha256 });
+}
+
+/** `binary` → the stored sample, as seen from where the folder is in the end: analyses/<id>. */
+export async function linkSample(
+  dir: string,
+  { analyses, binaries }: AnalysisPlaces,
+  { task, sha256 }: { readonly task: number; readonly sha256: string },
+): Promise<void> {
+  const to = relative(analysisDir(analyses, task), binaryPath(binaries, sha256));
+  await symlink(to, join(dir, ARTIFACTS.sample));
 }
 
 export async function removeAnalysis(analyses: string, taskId: number): Promise<void> {
@@ -57,8 +70,8 @@ export function taskFileTask({ outcome: _, submitter: __, ...task }: Task): Task
 }
 
 /** analyses/latest → the newest id, swapped in one step: readers never find it missing. */
-async function pointLatest(analyses: string, taskId: number): Promise<void> {
-  const fresh = join(analyses, `.latest-${taskId}`);
+export async function pointLatest(analyses: string, taskId: number): Promise<void> {
+  const fresh = join(analyses, `.latest-${taskId}-${process.pid}`);
   await rm(fresh, { force: true });
   await symlink(String(taskId), fresh);
   await rename(fresh, join(analyses, 'latest'));

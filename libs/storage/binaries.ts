@@ -18,7 +18,8 @@ export interface StoreOptions {
   readonly follow: (path: string) => FactsFollower;
 }
 
-const TEMPORARY = '.upload-';
+/** Begins the name of a file that is not whole yet. */
+export const TEMPORARY = '.upload-';
 /** Milliseconds after which a temporary file that nobody writes to belongs to a process that was killed. */
 const ABANDONED_MS = 3_600_000;
 
@@ -88,7 +89,8 @@ async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Buffer): 
   while (at < bytes.length) at += (await file.write(bytes, at)).bytesWritten;
 }
 
-async function linkOnce(from: string, to: string): Promise<void> {
+/** The name is there afterwards, by this call or another. */
+export async function linkOnce(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
@@ -96,7 +98,7 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
-async function syncFolder(dir: string): Promise<void> {
+export async function syncFolder(dir: string): Promise<void> {
   await using folder = await open(dir, 'r');
   await folder.sync();
 }

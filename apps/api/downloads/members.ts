@@ -2,7 +2,8 @@ import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ARTIFACTS } from '#domain/artifacts.js';
-import { listFolder, openBelow, openIn, readLink } from '#storage/open-below.js';
+import { RUN_MARK } from '#storage/artifacts/run-mark.js';
+import { listFolder, openIn, readLink } from '#storage/open-below.js';
 
 /** Folders below one another that are looked into: each keeps one file descriptor. */
 const MAX_DEPTH = 32;
@@ -28,12 +29,12 @@ export type Member = FileMember | { readonly kind: 'folder'; readonly name: stri
  */
 export async function* analysisMembers(
   folder: FileHandle,
-  binaries: string,
+  openSample: (sha256: string) => Promise<FileHandle | null>,
   takes: (name: string) => boolean,
 ): AsyncGenerator<Member> {
-  for (const name of (await listFolder(folder)).filter(takes)) {
+  for (const name of (await listFolder(folder)).filter((one) => takes(one) && !one.startsWith(RUN_MARK))) {
     const found = await openIn(folder, name);
-    await using entry = found ?? (name === ARTIFACTS.sample ? await openSample(folder, binaries) : null);
+    await using entry = found ?? (name === ARTIFACTS.sample ? await sampleOf(folder, openSample) : null);
     if (entry) yield* membersOf(entry, name, 1);
   }
 }
@@ -61,9 +62,12 @@ export async function* filesIn(folder: FileHandle): AsyncGenerator<FileMember> {
 }
 
 /** Only the hash is taken from the link: it leads to a stored sample, whatever else it says. */
-async function openSample(folder: FileHandle, binaries: string): Promise<FileHandle | null> {
+async function sampleOf(
+  folder: FileHandle,
+  openSample: (sha256: string) => Promise<FileHandle | null>,
+): Promise<FileHandle | null> {
   const sha256 = basename((await readLink(folder, ARTIFACTS.sample)) ?? '');
-  return /^[0-9a-f]{64}$/.test(sha256) ? openBelow(binaries, sha256) : null;
+  return /^[0-9a-f]{64}$/.test(sha256) ? openSample(sha256) : null;
 }
 
 /** Exactly the bytes that were promised: what was added meanwhile is left out, what was cut off is zeros. */

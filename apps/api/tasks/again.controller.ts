@@ -1,8 +1,6 @@
-import { access } from 'node:fs/promises';
 import { Controller, Get, Param } from '@nestjs/common';
 import { reason } from '#domain/errors.js';
 import { formatOptions, parseOptions, type Submission, type Task } from '#domain/task.js';
-import { binaryPath } from '#storage/binaries.js';
 import { insertTask } from '#storage/insert-task.js';
 import { replaceTask } from '#storage/reschedule.js';
 import { Needs } from '../access/needs.js';
@@ -87,11 +85,7 @@ export class AgainController {
   }
 
   async #isStored({ sample }: Task): Promise<boolean> {
-    if (sample === null) return true;
-    return access(binaryPath(this.by.home.binaries, sample.sha256)).then(
-      () => true,
-      () => false,
-    );
+    return sample === null || this.by.artifacts.hasSample(sample.sha256, this.by.shutdown);
   }
 
   /** The old task's job would be passed over by whoever takes it; until then it would be counted as waiting. */

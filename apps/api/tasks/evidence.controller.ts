@@ -1,10 +1,11 @@
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
-import { analysisDir } from '#storage/analyses.js';
-import { listFolder, openBelow, openIn } from '#storage/open-below.js';
+import { SandboxError } from '#domain/errors.js';
+import { listFolder, openIn } from '#storage/open-below.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { openArtifact } from '../downloads/artifact.js';
 import { filesIn } from '../downloads/members.js';
 import { BINARY, sendFile } from '../downloads/send.js';
 import { Describe } from '../openapi/operation.js';
@@ -25,7 +26,8 @@ export class EvidenceController {
   @Needs('download')
   @Describe(getPcap)
   async pcap(@Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
-    const file = await openBelow(this.#dir(id), ARTIFACTS.pcap).catch((cause: unknown) => {
+    const file = await openArtifact(this.by, reply, readId(id), ARTIFACTS.pcap).catch((cause: unknown) => {
+      if (cause instanceof SandboxError) throw cause;
       throw problem(500, 'An error occurred while reading PCAP', cause);
     });
     await sendFile(reply, file, { type: BINARY, name: 'dump.pcap' }, problem(404, 'File not found'));
@@ -36,16 +38,20 @@ export class EvidenceController {
   @Needs('download')
   @Describe(getFullMemory)
   async fullMemory(@Res() reply: FastifyReply, @Param('id') idText: string): Promise<void> {
-    const file = await openBelow(this.#dir(idText), ARTIFACTS.memory);
-    await sendFile(reply, file, { type: BINARY, name: `${readId(idText)}-${ARTIFACTS.memory}` }, noDump());
+    const id = readId(idText);
+    const file = await openArtifact(this.by, reply, id, ARTIFACTS.memory);
+    await sendFile(reply, file, { type: BINARY, name: `${id}-${ARTIFACTS.memory}` }, noDump());
   }
 
   @Get('memory/list/:id')
   @Needs('read')
   @Describe(listMemory)
-  async memoryList(@Param('id') id: string): Promise<{ dump_files: string[] }> {
+  async memoryList(
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Param('id') id: string,
+  ): Promise<{ dump_files: string[] }> {
     const dumps: string[] = [];
-    await using folder = await openBelow(this.#dir(id), ARTIFACTS.dumps);
+    await using folder = await openArtifact(this.by, reply, readId(id), ARTIFACTS.dumps);
     if (folder) for await (const { name } of filesIn(folder)) dumps.push(name);
     if (dumps.length === 0) throw noDump();
     return { dump_files: dumps.map((name) => (name.endsWith(DUMP) ? name.slice(0, -DUMP.length) : name)) };
@@ -59,16 +65,12 @@ export class EvidenceController {
     @Param('id') id: string,
     @Param('name') wanted: string,
   ): Promise<void> {
-    await using folder = await openBelow(this.#dir(id), ARTIFACTS.dumps);
+    await using folder = await openArtifact(this.by, reply, readId(id), ARTIFACTS.dumps);
     if (!folder) throw noDump();
     // Matched against the folder, never joined.
     const names = await listFolder(folder);
     const name = [`${wanted}${DUMP}`, wanted].find((one) => names.includes(one));
     if (name === undefined) throw noDump();
     await sendFile(reply, await openIn(folder, name), { type: BINARY, name }, noDump());
-  }
-
-  #dir(id: string): string {
-    return analysisDir(this.by.home.analyses, readId(id));
   }
 }

@@ -3,10 +3,9 @@ import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import type { Span } from '#formats/json-locate.js';
-import { analysisDir } from '#storage/analyses.js';
-import { openBelow } from '#storage/open-below.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import { openArtifact, openSample } from '../downloads/artifact.js';
 import { COMPRESSIONS, type Compression } from '../downloads/compress.js';
 import {
   ARCHIVE_FORMATS,
@@ -32,7 +31,7 @@ const ELEMENTS_LIMIT = 1024;
 
 const missing = () => problem(404, 'Report not found');
 
-/** What became of a task, as files. Only these are looked at: a report outlives its row. */
+/** What became of a task, as files. Where they are on this host only these are looked at: a report outlives its row. */
 @Controller()
 export class ReportController {
   constructor(
@@ -79,7 +78,7 @@ export class ReportController {
 
   async #sendReport(reply: FastifyReply, id: number, { file, type, policy }: ReportFormat): Promise<void> {
     if (policy !== undefined) void reply.header('content-security-policy', policy);
-    await sendFile(reply, await this.#open(id, file), { type, name: null }, missing());
+    await sendFile(reply, await this.#open(reply, id, file), { type, name: null }, missing());
   }
 
   async #sendElement(reply: FastifyReply, id: number, elements: string): Promise<void> {
@@ -95,7 +94,7 @@ export class ReportController {
     id: number,
     find: (report: FileHandle, signal: AbortSignal) => Promise<readonly Span[]>,
   ): Promise<void> {
-    const report = await this.#open(id, JSON_REPORT.file);
+    const report = await this.#open(reply, id, JSON_REPORT.file);
     if (!report) throw missing();
     let parts: readonly Span[];
     try {
@@ -113,18 +112,18 @@ export class ReportController {
     packing: Compression,
   ): Promise<void> {
     const { id, name, takes } = wanted;
-    const { analyses, binaries } = this.by.home;
-    await using folder = await openBelow(analysisDir(analyses, id));
+    await using folder = await openArtifact(this.by, reply, id);
     if (!folder) throw missing();
-    const bytes = COMPRESSIONS[packing](tarOf(analysisMembers(folder, binaries, takes)));
+    const sample = (sha256: string) => openSample(this.by, reply, sha256);
+    const bytes = COMPRESSIONS[packing](tarOf(analysisMembers(folder, sample, takes)));
     await this.gatherer.send(reply, bytes, {
       type: 'application/x-tar; charset=UTF-8',
       name: `${id}-${name}.${packing}`,
     });
   }
 
-  #open(id: number, file: string): Promise<FileHandle | null> {
-    return openBelow(analysisDir(this.by.home.analyses, id), ARTIFACTS.reports, file);
+  #open(reply: FastifyReply, id: number, file: string): Promise<FileHandle | null> {
+    return openArtifact(this.by, reply, id, ARTIFACTS.reports, file);
   }
 }
 

@@ -92,11 +92,14 @@ async function itemsOf(sent: Upload, unpacked: Unpacked, by: Context, signal: Ab
   }
 }
 
-function storeZip(zip: string, { home, facts }: Context, signal: AbortSignal): Promise<Upload['sample']> {
-  return storeSample(
+async function storeZip(zip: string, by: Context, signal: AbortSignal): Promise<Upload['sample']> {
+  const { home, facts } = by;
+  const sample = await storeSample(
     createReadStream(zip),
     // Bounded by what was unpacked.
     { binariesDir: home.binaries, maxBytes: Number.MAX_SAFE_INTEGER, follow: (path) => facts.follow(path) },
     signal,
   );
+  await by.artifacts.putSample(sample.sha256, signal);
+  return sample;
 }

@@ -2,7 +2,6 @@ import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { deadline } from '#domain/deadline.js';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
-import { removeAnalysis } from '#storage/analyses.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
@@ -48,7 +47,7 @@ export class TasksController {
     if (status === 'running' || !(await this.#take(id, status))) {
       throw problem(500, 'The task is currently being processed, cannot delete');
     }
-    await removeAnalysis(this.by.home.analyses, id);
+    await this.by.artifacts.remove(id, this.by.shutdown);
     return { status: 'OK' };
   }
 

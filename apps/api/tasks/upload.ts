@@ -12,7 +12,7 @@ export interface Upload {
   readonly sample: Omit<Sample, 'id'>;
 }
 
-/** @throws UPLOAD_TOO_LARGE, NO_DISK_SPACE */
+/** Every host can fetch it afterwards. @throws UPLOAD_TOO_LARGE, NO_DISK_SPACE, ARTIFACTS_UNAVAILABLE */
 export async function storeUpload(part: MultipartFile, by: Context, signal: AbortSignal): Promise<Upload> {
   const sample = await storeSample(
     part.file,
@@ -23,6 +23,7 @@ export async function storeUpload(part: MultipartFile, by: Context, signal: Abor
     },
     signal,
   );
+  await by.artifacts.putSample(sample.sha256, signal);
   return { name: baseName(part.filename) ?? sample.sha256, sample };
 }
 

@@ -37,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await using daemon = await reachDaemon(values, home, progress, signal);
     onSecond(() => daemon.lab?.kill());
     const results = await Promise.race([
-      analyzeAll(daemon, home, targets, fields, progress, signal),
+      analyzeAll(daemon, targets, fields, progress, signal),
       daemon.broken,
     ]);
     progress.done();
@@ -69,8 +69,8 @@ async function finishOthers(client: Client, progress: Progress, signal: AbortSig
 
 interface Daemon extends AsyncDisposable {
   readonly client: Client;
-  /** Its home folder is ours: what it stored can be named by path. */
-  readonly local: boolean;
+  /** Where it keeps what it stored, when its home folder is ours: that can be named by path. */
+  readonly analyses: string | null;
   /** Ours, to be ended at the end; null when it was running before. */
   readonly lab: Lab | null;
   readonly broken: Promise<never>;
@@ -83,20 +83,20 @@ async function reachDaemon(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Daemon> {
-  const { host, port, token, guarded, named } = await findEndpoint(values, home);
+  const { host, port, token, guarded, named, analyses } = await findEndpoint(values, home);
   const { settings } = await loadSettings(home.conf);
   const machinery = chosenMachinery(values.machinery, settings);
   if (named) {
     const url = addressUrl(host, port);
     const client = new Client({ url, token }, signal);
-    if (await client.answers()) return borrowed(client, values, false);
+    if (await client.answers()) return borrowed(client, values, null);
     throw new SandboxError('DAEMON_UNREACHABLE', `no daemon answers at ${url}`);
   }
   for (;;) {
     const running = await readDaemon(daemonFile(home));
     if (running === null) break;
     const client = new Client({ url: running.url, token }, signal);
-    if (await client.answers()) return borrowed(client, values, true);
+    if (await client.answers()) return borrowed(client, values, analyses);
     // It may be building its guest: that takes minutes, once.
     progress.now(`waiting for the daemon that pid ${running.pid} is starting`);
     await sleep(START_POLL_MS, undefined, { signal });
@@ -112,7 +112,7 @@ async function reachDaemon(
   );
   return {
     client: new Client({ url: lab.url, token }, signal),
-    local: true,
+    analyses,
     lab,
     broken: lab.broken,
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
@@ -120,14 +120,18 @@ async function reachDaemon(
 }
 
 /** @throws USAGE for a machinery: what runs already has its own */
-function borrowed(client: Client, { machinery }: { readonly machinery?: string }, local: boolean): Daemon {
+function borrowed(
+  client: Client,
+  { machinery }: { readonly machinery?: string },
+  analyses: string | null,
+): Daemon {
   if (machinery !== undefined) {
     const message = `--machinery is for a lab that analyze starts, but a daemon runs at ${client.url}: give that one's \`up\` the option`;
     throw new SandboxError('USAGE', message);
   }
   return {
     client,
-    local,
+    analyses,
     lab: null,
     broken: new Promise<never>(() => {}),
     [Symbol.asyncDispose]: async () => {},
@@ -137,7 +141,6 @@ function borrowed(client: Client, { machinery }: { readonly machinery?: string }
 /** Submits all, then follows all: machines work at the same time. */
 async function analyzeAll(
   daemon: Daemon,
-  home: HomePaths,
   targets: readonly Target[],
   fields: Fields,
   progress: Progress,
@@ -157,7 +160,7 @@ async function analyzeAll(
         task,
         name,
         report: end.failure === null ? await daemon.client.jsonReport(task) : null,
-        dir: daemon.local ? join(home.analyses, String(task)) : null,
+        dir: daemon.analyses === null ? null : join(daemon.analyses, String(task)),
         url: `${daemon.client.url}/tasks/report/${task}/html`,
       };
     }),
