@@ -59,7 +59,11 @@ export async function benchWorker({ database, machines, tasks, runMs }: WorkerLo
     );
     await writeFile(join(home.conf, 'fake.conf'), `[fake]\nmachines = ${machines}\nrun_ms = ${runMs}\n`);
     await fill(db, redis, tasks);
-    const worker = fork(MAIN, ['--home', home.dir], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    const worker = fork(MAIN, ['--home', home.dir], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // For a profile: --cpu-prof --cpu-prof-dir=/tmp/x
+      execArgv: process.env['BENCH_WORKER_ARGS']?.split(' ') ?? [],
+    });
     const exited = once(worker, 'exit');
     try {
       await allDone(new Tasks(db), tasks, worker.exitCode);
