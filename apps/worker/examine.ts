@@ -15,11 +15,22 @@ export interface Examination {
    * formats, which are made when it is written.
    */
   readonly onFailure: (part: string, error: unknown) => void;
+  /** Hears how long each phase took. Not in the report: made again, it must have the same bytes. */
+  readonly onPhase?: (phase: ExaminePhase, ms: number) => void;
 }
+
+export type ExaminePhase = 'processing' | 'signatures' | 'reporting';
 
 /** Stored artefacts in, report out. Needs no machine, so it can be run again at any time and gives the same bytes. */
 export async function examine(dir: string, by: Examination, signal: AbortSignal): Promise<Report> {
+  let last = performance.now();
+  const ended = (phase: ExaminePhase): void => {
+    const now = performance.now();
+    by.onPhase?.(phase, now - last);
+    last = now;
+  };
   const evidence = await examineFolder({ dir }, { onFailure: by.onFailure }, signal);
+  ended('processing');
 
   const signatures = matchSignatures(evidence, by.signatures, by.onFailure);
   const verdict = score(signatures);
@@ -30,7 +41,10 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     malkoha: { ...evidence.malkoha, score: verdict },
   };
 
+  ended('signatures');
+
   const to = { dir: join(dir, ARTIFACTS.reports), onFailure: by.onFailure };
   await writeAllReports(report, to, folderAssets(dir), signal);
+  ended('reporting');
   return report;
 }
