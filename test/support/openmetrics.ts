@@ -33,7 +33,7 @@ export function parseOpenMetrics(text: string): ReadonlyMap<string, Family> {
   let current: { name: string; help: string; type: string; samples: Sample[] } | null = null;
   let help: { name: string; text: string } | null = null;
   for (const line of lines) {
-    const [, keyword, name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/s.exec(line) ?? [];
+    const [, keyword = '', name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/s.exec(line) ?? [];
     if (keyword === 'HELP') {
       must(NAME.test(name) && !families.has(name), `a family twice, or of a bad name: ${line}`);
       help = { name, text: rest };
@@ -42,7 +42,7 @@ export function parseOpenMetrics(text: string): ReadonlyMap<string, Family> {
     if (keyword === 'TYPE') {
       must(help?.name === name && rest in SUFFIXES, `a type without its help, or none we know: ${line}`);
       must(rest !== 'counter' || !name.endsWith('_total'), `a counter's name holds _total: ${line}`);
-      current = { name, help: help?.text ?? '', type: rest, samples: [] };
+      current = { name, help: help.text, type: rest, samples: [] };
       families.set(name, current);
       help = null;
       continue;
