@@ -1,8 +1,16 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { startApi, startBeside } from '../support/api.js';
 import { submit } from '../support/api-client.js';
 import { bearer, get, giveLanes, OPEN, scrape, TOKEN, TOKENS, value, work } from '../support/observe.js';
+
+const read = (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+/** What we use of Grafana's JSON. */
+interface Dashboard {
+  readonly panels: readonly { readonly targets?: readonly { readonly expr: string }[] }[];
+}
 
 describe('GET /metrics', () => {
   test('is OpenMetrics for who asks for it, with what all processes of the lab count', async () => {
@@ -46,6 +54,37 @@ describe('GET /metrics', () => {
         'none none 4xx 1',
       ]),
     );
+  });
+
+  test('the page, the dashboard and the alerts know each metric, and no other', async () => {
+    await using api = await startApi();
+    using a = await work(api, 'a');
+    giveLanes(api, [{ lane: 'default', waiting: 1, oldestMs: 1 }]);
+    a.metrics.outcome('completed');
+    a.metrics.phase('start', 1);
+    await a.metrics.push(api.context.queues.redis);
+    await scrape(api); // so that a request has been counted
+    const names = [...(await scrape(api))].map(([name, { type }]) =>
+      type === 'counter' ? `${name}_total` : name,
+    );
+    const known = [
+      ...names,
+      ...names.flatMap((name) => ['_bucket', '_sum', '_count'].map((end) => name + end)),
+    ];
+    const page = await read('docs/howto/observe.md');
+    const told = page.replaceAll('`…', '`malkoha_disk');
+    expect(names.filter((name) => !told.includes(`\`${name}\``))).toEqual([]);
+    for (const file of ['docs/grafana/malkoha.json', 'docs/grafana/alerts.yml']) {
+      const text = await read(file);
+      const used = [...text.matchAll(/malkoha_\w+/g)].map(([name]) => name);
+      expect(used.length).toBeGreaterThan(10);
+      expect(used.filter((name) => !known.includes(name))).toEqual([]);
+    }
+    const queries = (JSON.parse(await read('docs/grafana/malkoha.json')) as Dashboard).panels.flatMap(
+      ({ targets = [] }) => targets.map(({ expr }) => expr),
+    );
+    const idle = names.filter((name) => !queries.some((expr) => expr.includes(name)));
+    expect(idle).toEqual(['malkoha_build_info']);
   });
 
   test('is the text format 0.0.4 for who asks for nothing else', async () => {
