@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { Gauge, Histogram, Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { watchProcess } from '../../metrics/process-metrics.js';
 import { seriesOf, type MetricJson } from '../../metrics/series.js';
-
-const SECONDS = [...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5], ...[1, 2.5, 5, 10, 30, 60]];
+import { RequestTimes } from './request-times.js';
 
 /** The route of a path that is not there. */
 const NONE = 'none';
@@ -13,13 +12,7 @@ const NONE = 'none';
 export class ApiMetrics implements AsyncDisposable {
   readonly #registry = new Registry();
   readonly #process = watchProcess(this.#registry, { process: 'api' });
-  readonly #requests = new Histogram({
-    name: 'malkoha_http_request_seconds',
-    help: 'How long requests took until they were answered in full, by the pattern of their path.',
-    labelNames: ['route', 'method', 'status'],
-    buckets: SECONDS,
-    registers: [this.#registry],
-  });
+  readonly #requests = new RequestTimes();
   readonly #streams = new Gauge({
     name: 'malkoha_event_streams',
     help: 'Event streams that are open.',
@@ -29,7 +22,7 @@ export class ApiMetrics implements AsyncDisposable {
   readonly #streaming = new WeakSet<ServerResponse>();
 
   async series(): Promise<readonly MetricJson[]> {
-    return seriesOf(this.#registry);
+    return [...(await seriesOf(this.#registry)), this.#requests.series()];
   }
 
   /** Times each request that is answered, but event streams: they last as long as their clients like. */
@@ -39,8 +32,12 @@ export class ApiMetrics implements AsyncDisposable {
         // A client may call any path, and with many methods: only those that are there become series.
         const { url: route = NONE } = request.routeOptions;
         const method = route === NONE ? NONE : request.method;
-        const status = `${Math.floor(reply.statusCode / 100)}xx`;
-        this.#requests.observe({ route, method, status }, reply.elapsedTime / 1000);
+        this.#requests.observe({
+          route,
+          method,
+          status: reply.statusCode,
+          seconds: reply.elapsedTime / 1000,
+        });
       }
       done();
     });
