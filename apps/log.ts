@@ -1,26 +1,43 @@
-/** One line of the operator's log: JSON with fixed fields, so that it can be searched and counted. */
+/** One line of the operator's log: JSON with fixed fields, so that it can be searched and counted. docs/howto/observe.md has them. */
 export interface LogFields {
   readonly task?: number | null;
   readonly machine?: string;
   readonly stage?: string;
   readonly code?: string;
   readonly ms?: number;
+  /** The worker's name, and its host: in every line of a process whose lines may meet others'. */
+  readonly worker?: string;
+  readonly host?: string;
   readonly [extra: string]: unknown;
 }
 
-export type Level = 'debug' | 'info' | 'warn' | 'error';
+export const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type Level = (typeof LEVELS)[number];
 
 export type Log = (level: Level, message: string, fields?: LogFields) => void;
 
+export interface LogOptions {
+  /** In each of its lines. */
+  readonly fields?: LogFields;
+  /** Lines below it are left out. Default: $MALKOHA_LOG, else `debug`. */
+  readonly least?: Level;
+  readonly write?: (line: string) => void;
+}
+
 /** Writes to stderr; `app` names the process. No text in a line, whoever wrote it, can forge another or move a cursor. */
-export function createLog(
-  app: string,
-  write: (line: string) => void = (line) => process.stderr.write(line),
-): Log {
-  return (level, message, fields = {}) =>
-    write(
-      `${harmless(JSON.stringify({ time: new Date().toISOString(), level, app, message, ...fields }))}\n`,
-    );
+export function createLog(app: string, options: LogOptions = {}): Log {
+  const { fields: own, write = (line) => process.stderr.write(line) } = options;
+  const least = LEVELS.indexOf(options.least ?? levelOf(process.env['MALKOHA_LOG']));
+  return (level, message, fields = {}) => {
+    if (LEVELS.indexOf(level) < least) return;
+    const line = { time: new Date().toISOString(), level, app, message, ...own, ...fields };
+    write(`${harmless(JSON.stringify(line))}\n`);
+  };
+}
+
+/** What is no level hides nothing. */
+function levelOf(text = ''): Level {
+  return LEVELS.find((level) => level === text.toLowerCase()) ?? 'debug';
 }
 
 /** JSON leaves two kinds of characters that a terminal acts on: C1 controls, and those that turn the writing direction. */

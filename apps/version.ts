@@ -1,12 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-/** Of the package: workers and APIs of one lab compare theirs. */
-export const VERSION = (
-  JSON.parse(readFileSync(new URL('../package.json', packageFolder()), 'utf8')) as { version: string }
-).version;
+/** This file is one folder below the project's, its built form in dist/ two. */
+const [PACKAGE] = ['../package.json', '../../package.json']
+  .map((path) => new URL(path, import.meta.url))
+  .filter((url) => existsSync(url));
 
-/** Built files lie one folder deeper than their sources. */
-function packageFolder(): URL {
-  const here = new URL('.', import.meta.url);
-  return here.pathname.endsWith('/dist/apps/') ? new URL('..', here) : here;
+/** Of this package: what workers say of themselves, and what the API compares that with. */
+export const VERSION = versionIn(PACKAGE);
+
+function versionIn(file: URL | undefined): string {
+  if (file === undefined) throw new Error('the package.json of this program is not there');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

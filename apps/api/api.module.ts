@@ -2,7 +2,10 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { Context } from './context.js';
 import { Gatherer } from './downloads/gatherer.js';
 import { FilesController } from './files.controller.js';
+import { HealthController } from './health/health.controller.js';
+import { Readiness } from './health/readiness.js';
 import { MachinesController } from './machines.controller.js';
+import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { RouteTable } from './route-table.js';
@@ -42,6 +45,8 @@ export class ApiModule {
         FilesController,
         MachinesController,
         StatusController,
+        HealthController,
+        MetricsController,
         RefusedController,
         WebhooksController,
         OpenApiController,
@@ -50,6 +55,7 @@ export class ApiModule {
         { provide: Context, useValue: context },
         { provide: RouteTable, useValue: routes },
         Gatherer,
+        Readiness,
       ],
     };
   }

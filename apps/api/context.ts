@@ -8,9 +8,11 @@ import type { Deliveries } from '#storage/deliveries.js';
 import type { Machines } from '#storage/machines.js';
 import type { Tasks } from '#storage/tasks.js';
 import type { Webhooks } from '#storage/webhooks.js';
+import type { Workers } from '#storage/workers.js';
 import type { DataSource } from 'typeorm';
 import type { Log } from '../log.js';
 import type { FactsThreads } from './facts/facts-threads.js';
+import type { ApiMetrics } from './metrics/api-metrics.js';
 import type { TaskWatch } from './task-watch.js';
 import type { Deliverer } from './webhooks/deliverer.js';
 
@@ -22,6 +24,7 @@ export class Context {
   readonly tasks!: Tasks;
   readonly artifacts!: ArtifactStore;
   readonly machines!: Machines;
+  readonly workers!: Workers;
   readonly queues!: Queues;
   readonly events!: EventLog;
   readonly watch!: TaskWatch;
@@ -30,6 +33,7 @@ export class Context {
   readonly deliverer!: Deliverer;
   readonly unpacker!: Unpacker;
   readonly facts!: FactsThreads;
+  readonly metrics!: ApiMetrics;
   readonly log!: Log;
   /** Aborts when the process is asked to end: waiting requests are answered then. */
   readonly shutdown!: AbortSignal;

@@ -27,8 +27,9 @@ export class ErrorFilter implements ExceptionFilter {
       return;
     }
     const { allow, ...refusal } = this.#answer(error, request);
-    const { status } = refusal;
-    if (status >= 500) this.log('error', reason(error), { path: request.url, status });
+    const { status, code } = refusal;
+    if (status >= 500)
+      this.log('error', reason(error), { path: request.url, status, ...(code !== undefined && { code }) });
     if (allow !== undefined) void reply.header('allow', allow);
     const { type, body } = refusalBody(refusal, {
       accept: request.headers.accept,

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
@@ -12,7 +13,7 @@ import { mustBeSafe } from './bind.js';
 import { openContext } from './open-context.js';
 import { createServer } from './server.js';
 
-const log = createLog('api');
+const log = createLog('api', { fields: { host: hostname() } });
 
 await runMain(async () => {
   const shutdown = shutdownSignal();

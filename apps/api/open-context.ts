@@ -12,6 +12,7 @@ import { Deliveries } from '#storage/deliveries.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
 import { Webhooks } from '#storage/webhooks.js';
+import { Workers } from '#storage/workers.js';
 import { reason } from '#domain/errors.js';
 import type { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
@@ -20,6 +21,7 @@ import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
 import { TaskWatch } from './task-watch.js';
 import { FactsThreads } from './facts/facts-threads.js';
+import { ApiMetrics } from './metrics/api-metrics.js';
 import { Deliverer } from './webhooks/deliverer.js';
 
 /** Milliseconds between looks at how much of an object store is kept here. */
@@ -74,6 +76,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     tasks,
     artifacts,
     machines: new Machines(db),
+    workers: new Workers(db),
     queues,
     events,
     watch,
@@ -82,6 +85,7 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     deliverer,
     unpacker,
     facts,
+    metrics: cleanup.use(new ApiMetrics()),
     log,
     shutdown,
   });

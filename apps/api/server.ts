@@ -64,6 +64,7 @@ export async function createServer(
   await addGate(fastify, context.settings);
   addPace(fastify, limits.pace);
   addAudit(fastify, context.log);
+  context.metrics.meter(fastify);
   // Whatever a client expects of us, it gets an answer of ours.
   fastify.server.on('checkExpectation', (...both) => fastify.server.emit('request', ...both));
   fastify.addHook('onResponse', async ({ raw }) => {

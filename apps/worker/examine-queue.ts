@@ -74,6 +74,7 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
       return fail(taskId, by, result);
     }
     for (const failure of result.failures) await by.tasks.addError(taskId, 'processing', failure);
+    for (const [phase, ms] of Object.entries(result.phases)) by.onPhase(taskId, phase, ms, undefined);
     by.onPhase(taskId, 'report', performance.now() - started, undefined);
     await by.tasks.move(taskId, 'completed', 'reported');
   };

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { reason, SandboxError } from '#domain/errors.js';
 import { loadPdf } from '#reporting/formats/pdf.js';
 import { loadSignatures } from '#signatures/load.js';
-import { examine } from './examine.js';
+import { examine, type ExaminePhase } from './examine.js';
 
 export interface ExamineJob {
   readonly dir: string;
@@ -18,6 +18,8 @@ interface Examined {
   readonly signatures: readonly string[];
   /** What could not be done, one sentence each. */
   readonly failures: readonly string[];
+  /** Milliseconds of each phase, for the log and the metrics. */
+  readonly phases: Readonly<Record<ExaminePhase, number>>;
 }
 
 const signatures = await loadSignatures();
@@ -35,9 +37,12 @@ parentPort?.once('close', () => ended.abort());
 export default async function examineInThread({ dir }: ExamineJob): Promise<ExamineResult> {
   const failures: string[] = [];
   const onFailure = (part: string, error: unknown): void => void failures.push(`${part}: ${reason(error)}`);
+  const phases = { processing: 0, signatures: 0, reporting: 0 };
+  const onPhase = (phase: ExaminePhase, ms: number): void => void (phases[phase] = ms);
   try {
-    const report = await examine(dir, { signatures, onFailure }, ended.signal);
-    return { score: report.info.score, signatures: report.signatures.map(({ name }) => name), failures };
+    const report = await examine(dir, { signatures, onFailure, onPhase }, ended.signal);
+    const names = report.signatures.map(({ name }) => name);
+    return { score: report.info.score, signatures: names, failures, phases };
   } catch (error) {
     if (!(error instanceof SandboxError && error.code === 'REPORTING_FAILED')) throw error;
     return { failed: 'REPORTING_FAILED', why: reason(error) };

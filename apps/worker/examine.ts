@@ -16,7 +16,11 @@ export interface Examination {
    * formats, which are made when it is written.
    */
   readonly onFailure: (part: string, error: unknown) => void;
+  /** Hears how long each phase took. Not in the report: made again, it must have the same bytes. */
+  readonly onPhase?: (phase: ExaminePhase, ms: number) => void;
 }
+
+export type ExaminePhase = 'processing' | 'signatures' | 'reporting';
 
 /**
  * Stored artefacts in, report out. Needs no machine, so it can be run again at any time and gives the same bytes.
@@ -24,7 +28,14 @@ export interface Examination {
  * @throws REPORTING_FAILED when there is a report and it could not be written
  */
 export async function examine(dir: string, by: Examination, signal: AbortSignal): Promise<Report> {
+  let last = performance.now();
+  const ended = (phase: ExaminePhase): void => {
+    const now = performance.now();
+    by.onPhase?.(phase, now - last);
+    last = now;
+  };
   const evidence = await examineFolder({ dir }, { onFailure: by.onFailure }, signal);
+  ended('processing');
 
   const signatures = matchSignatures(evidence, by.signatures, by.onFailure);
   const verdict = score(signatures);
@@ -35,6 +46,8 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     malkoha: { ...evidence.malkoha, score: verdict },
   };
 
+  ended('signatures');
+
   const to = { dir: join(dir, ARTIFACTS.reports), onFailure: by.onFailure };
   try {
     await writeAllReports(report, to, folderAssets(dir), signal);
@@ -42,5 +55,6 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     signal.throwIfAborted();
     throw new SandboxError('REPORTING_FAILED', `the report was not written into ${to.dir}`, { cause });
   }
+  ended('reporting');
   return report;
 }

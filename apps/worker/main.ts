@@ -21,6 +21,7 @@ import { Cleanup } from '../cleanup.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { openArtifacts } from '../open-artifacts.js';
 import { createLog } from '../log.js';
+import { WorkerMetrics } from '../metrics/worker-metrics.js';
 import { VERSION } from '../version.js';
 import { Admission, thisHost, type AdmissionLimits } from './admission.js';
 import type { Analyst } from './analyst.js';
@@ -35,8 +36,6 @@ import { Repair } from './repair.js';
 const REPAIR_MS = 10_000;
 /** Milliseconds between two looks for runs on this host that nobody published or took away. */
 const SWEEP_MS = 60_000;
-const log = createLog('worker');
-
 const OPTIONS = {
   home: { type: 'string' },
   name: { type: 'string' },
@@ -50,6 +49,8 @@ const OPTIONS = {
 await runMain(async () => {
   const shutdown = shutdownSignal();
   const { values } = parseArgs({ options: OPTIONS });
+  const name = values.name ?? hostname();
+  const log = createLog('worker', { fields: { worker: name, host: hostname() } });
   if (values.home === undefined) throw new SandboxError('USAGE', 'worker: --home DIR is needed');
   const { settings } = await loadSettings(homePaths(values.home).conf);
   const { cuckoo } = settings;
@@ -62,7 +63,6 @@ await runMain(async () => {
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
   const workers = new Workers(db);
-  const name = values.name ?? hostname();
   mustBeAlone(name, await workers.list());
   cleanup.defer(async () => {
     await machines.abandon(worker, 'its worker has ended');
@@ -90,6 +90,9 @@ await runMain(async () => {
   const connection = queueConnection(values.queue ?? cuckoo.queue.connection, home.redis.socket);
   const redis = connectRedis(connection, onQueueError);
   cleanup.defer(() => redis.disconnect());
+  const metrics = new WorkerMetrics({ id: worker, name });
+  cleanup.defer(() => metrics[Symbol.dispose]());
+  cleanup.use(metrics.publish(redis, onQueueError));
   const queues = cleanup.use(new Queues(redis, onQueueError, cuckoo.scheduler));
   const events = new EventLog(redis, (error) => log('debug', error.message));
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
@@ -97,7 +100,9 @@ await runMain(async () => {
   const analyst: Analyst = {
     ...{ worker, home, tasks, artifacts, lab, log },
     settings: cuckoo,
+    onEnd: (outcome) => metrics.outcome(outcome),
     onPhase: (task, phase, ms, machine) => {
+      metrics.phase(phase, ms);
       const on = machine === undefined ? {} : { machine };
       log('info', `phase ${phase}`, { task, stage: phase, ms, ...on });
       void events.publish({ task, kind: 'phase', phase, ms, at: new Date().toISOString(), ...on });
@@ -110,9 +115,14 @@ await runMain(async () => {
       ...{ analyst, queues, shutdown },
       machines: lab.pool,
       bells: new Bells(redis, worker, onQueueError),
+      onDispatch: (waitedMs) => {
+        metrics.started();
+        metrics.dispatched(waitedMs);
+      },
       admission: new Admission(admissionLimits(cuckoo), thisHost(home.storage)),
     }),
   );
+  lab.onResultBytes = (bytes) => metrics.resultBytes(bytes);
   lab.onMachine = (machine, change) => {
     states.changed(machine, change);
     dispatcher.wake();
@@ -133,6 +143,7 @@ await runMain(async () => {
   const repair = new Repair({
     ...{ worker, tasks, machines, workers, queues, log },
     settings: cuckoo.cuckoo,
+    onRepaired: (repaired) => metrics.reconciled(repaired),
   });
   const onLetter = (letter: Letter): void => {
     if (letter.kind === 'tasks' || letter.kind === 'machines') void presence.look();

@@ -9,11 +9,11 @@ import type { MachineStatus } from '#machinery/lease.js';
 import { isFree } from '#machinery/pick.js';
 import { MachinePool } from '#machinery/pool.js';
 import type { MachineChange } from '#storage/machines.js';
-import { ResultServer } from '#resultserver/resultserver.js';
+import { ResultServer, type Results as StoredResults } from '#resultserver/resultserver.js';
 import { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
 import { portHolder } from '../ports.js';
-import type { Lab } from './lab.js';
+import type { Lab, Results } from './lab.js';
 import type { MachineLab, OpenMachineLab } from './labs/machine-lab.js';
 
 /** Loaded when it is wanted: a fake lab must not wait for what only QEMU's needs. */
@@ -42,6 +42,8 @@ export interface OpenLab extends Lab, AsyncDisposable {
   readonly machines: readonly Machine[];
   /** Told of every change of a machine's state. */
   onMachine: (name: string, change: MachineChange) => void;
+  /** Told how much a guest has sent, once it can send no more. */
+  onResultBytes: (bytes: number) => void;
   /** Tells the state of every machine as it is now. */
   tellAll(): void;
   readonly pool: MachinePool;
@@ -117,8 +119,9 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
     tellAll: () => {
       for (const status of pool.states()) tellState(status.machine.name, status);
     },
-    openResults: ({ id, dir, machine }) =>
-      resultServer.open({
+    onResultBytes: () => {},
+    async openResults({ id, dir, machine }) {
+      const results = await resultServer.open({
         id,
         dir,
         dialect: 'malkoha',
@@ -129,10 +132,27 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
             machine: machine.name,
             code: 'PROTOCOL_VIOLATION',
           }),
-      }),
+      });
+      return counted(results, (bytes) => this.onResultBytes(bytes));
+    },
     openNetwork: (machine, task) => of(machine).openNetwork(machine, task),
     agent: (machine) => of(machine).agent(machine),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** Says once how many bytes came, when no more can. */
+function counted(results: StoredResults, onBytes: (bytes: number) => void): Results {
+  let said = false;
+  const say = (): void => {
+    if (!said) onBytes(results.stats.bytes);
+    said = true;
+  };
+  return {
+    failed: results.failed,
+    accept: (stream) => results.accept(stream),
+    finish: () => results.finish().finally(say),
+    [Symbol.asyncDispose]: () => results[Symbol.asyncDispose]().finally(say),
   };
 }
 

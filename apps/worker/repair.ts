@@ -18,6 +18,8 @@ export interface RepairOptions {
   readonly queues: Queues;
   readonly settings: { readonly reschedule: boolean; readonly process_results: boolean };
   readonly log: Log;
+  /** After each look that this worker made. */
+  onRepaired(repaired: Repaired): void;
 }
 
 /** Tasks of one lane that are refused in one go; more follow at the next look. */
@@ -54,6 +56,7 @@ export class Repair {
         signal,
       );
       tell(repaired, log);
+      this.by.onRepaired(repaired);
       await this.#refuseImpossible();
       await queues.lanes.tidy();
     } catch (error) {

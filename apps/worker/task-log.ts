@@ -16,8 +16,12 @@ export function openTaskLog(dir: string, task: number, operator: Log): TaskLog {
     broken = true;
     operator('warn', `the task's log cannot be written: ${error.message}`, { task });
   });
-  const write = createLog('worker', (line) => {
-    if (!broken) file.write(line);
+  // The analyst gets every line, whatever the operator wants to see.
+  const write = createLog('worker', {
+    least: 'debug',
+    write: (line) => {
+      if (!broken) file.write(line);
+    },
   });
   return {
     log: (level, message, fields) => {

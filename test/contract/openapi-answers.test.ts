@@ -95,6 +95,9 @@ const ASKED: readonly Asked[] = [
   { operation: 'GET /machines/view/{name}', status: 200, path: { name: 'linux1' } },
   { operation: 'GET /machines/view/{name}', status: 404, path: { name: 'none' } },
   { operation: 'GET /cuckoo/status', status: 200 },
+  { operation: 'GET /health/live', status: 200 },
+  { operation: 'GET /health/ready', status: 503 },
+  { operation: 'GET /metrics', status: 200 },
   { operation: 'GET /vpn/status', status: 500 },
   { operation: 'GET /exit', status: 403 },
   {

@@ -4,13 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskFile } from '#domain/artifacts.js';
 import type { Report } from '#domain/report.js';
-import { examineFolder } from '#processing/run.js';
-import { folderAssets } from '#reporting/assets.js';
-import { writeAllReports } from '#reporting/write.js';
-import { matchSignatures } from '#signatures/engine.js';
 import { loadSignatures } from '#signatures/load.js';
-import { score } from '#signatures/score.js';
 import type { Signature } from '#signatures/signature.js';
+import { examine } from '../../apps/worker/examine.js';
 
 jest.setTimeout(60_000);
 
@@ -70,16 +66,10 @@ describe('recorded runs', () => {
     const onFailure = (name: string, error: unknown): never => {
       throw new Error(`${name} failed`, { cause: error });
     };
-    const evidence = await examineFolder({ dir }, { onFailure }, signal);
-    const matches = matchSignatures(evidence, signatures, onFailure);
-    const verdict = score(matches);
-    const report: Report = {
-      ...evidence,
-      info: { ...evidence.info, score: verdict.value },
-      signatures: matches,
-      malkoha: { ...evidence.malkoha, score: verdict },
-    };
-    await writeAllReports(report, { dir: join(dir, 'reports'), onFailure }, folderAssets(dir), signal);
+    const phases: string[] = [];
+    const onPhase = (phase: string): void => void phases.push(phase);
+    const report = await examine(dir, { signatures, onFailure, onPhase }, signal);
+    expect(phases).toEqual(['processing', 'signatures', 'reporting']);
     return { report, dir };
   }
 
@@ -100,6 +90,17 @@ describe('recorded runs', () => {
     );
     const page = await readFile(join(dir, 'reports/report.html'), 'utf8');
     expect(page).toContain('http://evil.example/stage2.sh');
+  });
+
+  test('the phases of the run are in the report, those of its making are not: it has the same bytes again', async () => {
+    const { report, dir } = await run('dropper.log', 'dropper.sh');
+    expect(report.malkoha.phases).toEqual({ run: 1400 });
+    const files = ['report.json', 'report.html'].map((name) => join(dir, 'reports', name));
+    const before = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+    expect(before[1]).toMatch(/Where the time went[^]*1\.4 s/);
+    const onFailure = (): void => {};
+    await examine(dir, { signatures, onFailure }, AbortSignal.timeout(30_000));
+    expect(await Promise.all(files.map((file) => readFile(file, 'utf8')))).toEqual(before);
   });
 
   test('a daemon that poses as a kernel thread', async () => {

@@ -111,6 +111,7 @@ describe('GET /docs in Chromium', () => {
     expect(refused).toEqual([
       `409 curl ${api.url}/tasks/reschedule/1/2`, // the line before has done it
       `409 curl -X POST ${api.url}/tasks/cancel/1`, // it has ended
+      `503 curl ${api.url}/health/ready`, // there is no worker
       `500 curl ${api.url}/vpn/status`,
       `403 curl ${api.url}/exit`,
     ]);

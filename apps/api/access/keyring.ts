@@ -24,9 +24,13 @@ export class Keyring {
     return found?.token ?? null;
   }
 
+  admits(found: NamedToken | null): boolean {
+    return found !== null || this.isEmpty;
+  }
+
   /** @throws TOKEN_NEEDED in Cuckoo's words */
   mustAdmit(found: NamedToken | null): void {
-    if (found !== null || this.isEmpty) return;
+    if (this.admits(found)) return;
     throw new SandboxError(
       'TOKEN_NEEDED',
       "Authentication in the form of an 'Authorization: Bearer <TOKEN>' header is required",

@@ -4,12 +4,13 @@ import { addRouteConfig } from '../route-config.js';
 
 type Params = Readonly<Record<string, string | undefined>>;
 
-/** The scope a request needs; a function where the path's parameters decide. */
-export type NeededScope = Scope | ((params: Params) => Scope);
+/** The scope a request needs; a function where the path's parameters decide. `none`: no token at all. */
+export type NeededScope = Scope | 'none' | ((params: Params) => Scope);
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     needs?: NeededScope;
+    unlimited?: true;
   }
 }
 
@@ -19,7 +20,13 @@ declare module 'fastify' {
  */
 export const Needs = (needs: NeededScope): MethodDecorator => addRouteConfig({ needs });
 
-export function neededScope({ routeOptions, params }: FastifyRequest): Scope {
+/**
+ * Beside a handler that monitors call, by whatever address: they are not counted by `rate_limit`, so that a client behind
+ * the same one cannot blind them.
+ */
+export const Unlimited = (): MethodDecorator => addRouteConfig({ unlimited: true });
+
+export function neededScope({ routeOptions, params }: FastifyRequest): Scope | 'none' {
   const needs = routeOptions.config.needs ?? 'admin';
   return typeof needs === 'function' ? needs(params as Params) : needs;
 }

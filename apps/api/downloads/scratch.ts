@@ -35,6 +35,12 @@ export async function gather(
   }
 }
 
+/** Writes a page and takes it away again. @throws what the disk says */
+export async function tryToWrite(dir: string): Promise<void> {
+  await using file = await openNameless(dir);
+  await writeAll(file, Buffer.alloc(4096));
+}
+
 /** Removes the names of a process that was killed between making a file and taking its name away. */
 export async function sweepScratch(dir: string): Promise<void> {
   const names = await readdir(dir).catch(() => []); // not made yet: nothing to sweep

@@ -4,19 +4,21 @@ import { refused } from './answers.js';
 
 type Answers = Readonly<Record<number, ZodOpenApiResponseObject>>;
 
+const NOT_ALLOWED: ZodOpenApiResponseObject = {
+  id: 'NotAllowed',
+  ...refused(
+    'The token "siem" may not do this: it needs the scope submit, and has read, download',
+    'Requests from pages of other sites are refused',
+  ),
+};
+
 /** What every operation may be answered. */
 export const ALWAYS: Answers = {
   401: {
     id: 'TokenNeeded',
     ...refused("Authentication in the form of an 'Authorization: Bearer <TOKEN>' header is required"),
   },
-  403: {
-    id: 'NotAllowed',
-    ...refused(
-      'The token "siem" may not do this: it needs the scope submit, and has read, download',
-      'Requests from pages of other sites are refused',
-    ),
-  },
+  403: NOT_ALLOWED,
   429: {
     id: 'TooOften',
     ...refused('Too many requests: 60 per minute are allowed; try again in 12 seconds'),
@@ -25,6 +27,9 @@ export const ALWAYS: Answers = {
     },
   },
 };
+
+/** What an operation may be answered that needs no token. */
+export const OPEN: Answers = { 403: NOT_ALLOWED };
 
 /** What every operation that takes a form may be answered as well. */
 export const FORM: Answers = {

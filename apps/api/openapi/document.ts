@@ -8,7 +8,7 @@ import {
 } from 'zod-openapi';
 import type { Route } from '../route-table.js';
 import { CUCKOO_VERSION } from '../status-schema.js';
-import { ALWAYS, FORM } from './common-answers.js';
+import { ALWAYS, FORM, OPEN } from './common-answers.js';
 import type { ApiDocument } from './document-shape.js';
 import { addExamples } from './examples.js';
 import { TAGS, type Operation, type Schemas } from './operation.js';
@@ -74,7 +74,7 @@ function operation({ method, url, config }: Route, describes: Operation): ZodOpe
     },
     ...(form && { requestBody: form }),
     ...(sends && { callbacks: callbacks(sends) }),
-    responses: { ...ALWAYS, ...(form && FORM), ...answers },
+    responses: { ...(config.needs === 'none' ? OPEN : ALWAYS), ...(form && FORM), ...answers },
   };
 }
 

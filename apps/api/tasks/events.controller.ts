@@ -5,6 +5,7 @@ import { TASK_STATUSES, TERMINAL, type TaskStatus } from '#domain/task.js';
 import { parseEventId } from '#queue/events.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
+import type { ApiMetrics } from '../metrics/api-metrics.js';
 import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';
@@ -31,7 +32,7 @@ export class EventsController {
     const after = readAfter(header, query['last_event_id']);
     const status = readStatus(query['status']);
     const until = whenGone(reply, this.by.shutdown);
-    await answer(request, reply, allEvents(this.by, { after, status, until }));
+    await answer(request, reply, allEvents(this.by, { after, status, until }), this.by.metrics);
   }
 
   @Get(':id')
@@ -51,12 +52,12 @@ export class EventsController {
     const until = whenGone(reply, this.by.shutdown);
     const frames = taskEvents(id, this.by, { after, until });
     if (after === null || !TERMINAL.includes(status)) {
-      await answer(request, reply, frames);
+      await answer(request, reply, frames, this.by.metrics);
       return;
     }
     const rest: string[] = [];
     for await (const frame of frames) rest.push(frame);
-    if (rest.some((text) => text.includes('data:'))) await answer(request, reply, rest);
+    if (rest.some((text) => text.includes('data:'))) await answer(request, reply, rest, this.by.metrics);
     // It has it all: 204 ends the connecting again that a browser would go on with.
     else await reply.code(204).send();
   }
@@ -66,10 +67,15 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
   frames: AsyncIterable<string> | Iterable<string>,
+  metrics: ApiMetrics,
 ): Promise<void> {
   void reply.header('content-type', 'text/event-stream').header('x-accel-buffering', 'no');
-  if (request.method === 'HEAD') await reply.send('');
-  else await reply.send(Readable.from(frames, { objectMode: false }));
+  if (request.method === 'HEAD') {
+    await reply.send('');
+    return;
+  }
+  metrics.stream(reply.raw);
+  await reply.send(Readable.from(frames, { objectMode: false }));
 }
 
 /** The header, which browsers send when they connect again, counts more: the query is of the first time. */
