@@ -109,7 +109,7 @@ async function runToEnd(current: Current, lease: MachineLease, by: Analyst): Pro
     );
   }
   phases.mark('release');
-  return finish(current, run, either.signal, by);
+  return await finish(current, run, either.signal, by);
 }
 
 function detonation(

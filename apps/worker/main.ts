@@ -85,8 +85,8 @@ await runMain(async () => {
   );
   if (values['prepare-only'] === true) return;
 
-  const onQueueError = (error: Error): void =>
-    log('warn', `queue: ${error.message}`, { code: 'QUEUE_UNAVAILABLE' });
+  const onQueueError = (error: unknown): void =>
+    log('warn', `queue: ${reason(error)}`, { code: 'QUEUE_UNAVAILABLE' });
   const connection = queueConnection(values.queue ?? cuckoo.queue.connection, home.redis.socket);
   const redis = connectRedis(connection, onQueueError);
   cleanup.defer(() => redis.disconnect());

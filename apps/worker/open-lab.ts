@@ -78,6 +78,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   if (kinds.includes('qemu')) await listenForGuests(resultServer, options);
 
   let onMachine: OpenLab['onMachine'] = () => {};
+  let onResultBytes: OpenLab['onResultBytes'] = () => {};
   const tellState = (
     name: string,
     { state, reason: why, retryAt }: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>,
@@ -119,7 +120,9 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
     tellAll: () => {
       for (const status of pool.states()) tellState(status.machine.name, status);
     },
-    onResultBytes: () => {},
+    set onResultBytes(told: OpenLab['onResultBytes']) {
+      onResultBytes = told;
+    },
     async openResults({ id, dir, machine }) {
       const results = await resultServer.open({
         id,
@@ -133,7 +136,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
             code: 'PROTOCOL_VIOLATION',
           }),
       });
-      return counted(results, (bytes) => this.onResultBytes(bytes));
+      return counted(results, (bytes) => onResultBytes(bytes));
     },
     openNetwork: (machine, task) => of(machine).openNetwork(machine, task),
     agent: (machine) => of(machine).agent(machine),
@@ -152,7 +155,10 @@ function counted(results: StoredResults, onBytes: (bytes: number) => void): Resu
     failed: results.failed,
     accept: (stream) => results.accept(stream),
     finish: () => results.finish().finally(say),
-    [Symbol.asyncDispose]: () => results[Symbol.asyncDispose]().finally(say),
+    [Symbol.asyncDispose]: async () => {
+      await results[Symbol.asyncDispose]();
+      say();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { SandboxError } from '#domain/errors.js';
-import { LEASE_MS } from '#queue/reconcile.js';
+import { LEASE_MS } from '#queue/liveness.js';
 import { within } from '#queue/within.js';
 import { mustTakeWrites } from '#storage/writable.js';
 import type { WorkerRow } from '#storage/entities/worker.entity.js';
