@@ -26,7 +26,7 @@ export interface LogOptions {
 
 /** Writes to stderr; `app` names the process. No text in a line, whoever wrote it, can forge another or move a cursor. */
 export function createLog(app: string, options: LogOptions = {}): Log {
-  const { fields: own, write = (line) => process.stderr.write(line) } = options;
+  const { fields: own, write = toStderr } = options;
   const least = LEVELS.indexOf(options.least ?? levelOf(process.env['MALKOHA_LOG']));
   return (level, message, fields = {}) => {
     if (LEVELS.indexOf(level) < least) return;
@@ -34,6 +34,20 @@ export function createLog(app: string, options: LogOptions = {}): Log {
     write(`${harmless(JSON.stringify(line))}\n`);
   };
 }
+
+let gathered = '';
+
+/** A busy worker writes thousands of lines a second: those of one turn of the event loop go out together. */
+function toStderr(line: string): void {
+  if (gathered === '') setImmediate(flush);
+  gathered += line;
+}
+
+function flush(): void {
+  if (gathered !== '') process.stderr.write(gathered);
+  gathered = '';
+}
+process.on('exit', flush);
 
 /** What is no level hides nothing. */
 function levelOf(text = ''): Level {

@@ -67,6 +67,8 @@ export function changeEvent(task: number, status: TaskStatus | 'deleted'): TaskE
 /** The log of what happens to tasks, over a connection that stays the caller's to close. */
 export class EventLog {
   #unwritten = 0;
+  /** Those of this turn of the event loop, which go out together. */
+  #gathered: { readonly event: TaskEvent; readonly done: () => void }[] = [];
 
   constructor(
     private readonly redis: Redis,
@@ -77,13 +79,23 @@ export class EventLog {
   async publish(event: TaskEvent): Promise<void> {
     if (this.#unwritten >= UNWRITTEN_LIMIT) return;
     this.#unwritten += 1;
-    try {
-      await this.redis.eval(APPEND, 2, EVENTS_STREAM, streamOf(event.task), JSON.stringify(event));
-    } catch (error) {
-      this.onError(new Error(`event not published: ${reason(error)}`));
-    } finally {
-      this.#unwritten -= 1;
-    }
+    return new Promise((done) => {
+      if (this.#gathered.length === 0) setImmediate(() => void this.#write());
+      this.#gathered.push({ event, done });
+    });
+  }
+
+  async #write(): Promise<void> {
+    const together = this.#gathered;
+    this.#gathered = [];
+    const pipeline = this.redis.pipeline();
+    for (const { event } of together)
+      pipeline.eval(APPEND, 2, EVENTS_STREAM, streamOf(event.task), JSON.stringify(event));
+    const answers = await pipeline.exec().catch((error: unknown) => [[error as Error, null] as const]);
+    const failed = answers?.find(([error]) => error !== null)?.[0];
+    if (failed) this.onError(new Error(`event not published: ${reason(failed)}`));
+    this.#unwritten -= together.length;
+    for (const { done } of together) done();
   }
 
   /** Events after `after`, oldest first: of one task, or of all (null). At most 500. @throws QUEUE_UNAVAILABLE */

@@ -28,7 +28,7 @@ export async function makeAnalysis(places: AnalysisPlaces, task: Task): Promise<
 
 /** Makes what every analysis folder has. */
 export async function fillAnalysis(dir: string, places: AnalysisPlaces, task: Task): Promise<void> {
-  for (const folder of ANALYSIS_FOLDERS) await mkdir(join(dir, folder));
+  await Promise.all(ANALYSIS_FOLDERS.map((folder) => mkdir(join(dir, folder))));
   if (task.sample) await linkSample(dir, places, { task: task.id, sha256: task.sample.sha256 });
 }
 
