@@ -50,6 +50,7 @@ export async function benchWorker({ database, machines, tasks, runMs }: WorkerLo
   const connection = postgres ? await postgres.database() : `sqlite://${home.database}`;
   const server = await startPrivateRedis(home.redis, new AbortController().signal);
   const redis = connectRedis(server.connection, () => {});
+  await redis.ping();
   const db = await openDatabase(connection);
   try {
     await writeFile(
