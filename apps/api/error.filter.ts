@@ -1,6 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, reason, SandboxError } from '#domain/errors.js';
+import { isDatabaseAway } from '#storage/away.js';
 import type { Log } from '../log.js';
 import { refusalBody, type Refusal } from './refusal.js';
 import type { RouteTable } from './route-table.js';
@@ -47,6 +48,10 @@ export class ErrorFilter implements ExceptionFilter {
     const status = (error as { statusCode?: unknown }).statusCode;
     if (typeof status === 'number' && status >= 400 && status < 500)
       return { status, message: reason(error) };
+    if (isDatabaseAway(error)) {
+      const code = 'DATABASE_UNAVAILABLE';
+      return { status: ERRORS[code].http, message: `The database does not answer (${reason(error)})`, code };
+    }
     return { status: 500, message: 'An internal error occurred', code: 'INTERNAL' };
   }
 

@@ -7,6 +7,7 @@ import type { HomePaths } from '#config/home.js';
 import type { MachineLease } from '#machinery/lease.js';
 import { linkedSignal } from '#machinery/linked-signal.js';
 import { taskFileTask, writeTaskFile } from '#storage/analyses.js';
+import { isDatabaseAway } from '#storage/away.js';
 import type { ArtifactStore } from '#storage/artifacts/store.js';
 import { binaryPath } from '#storage/binaries.js';
 import { MAX_ATTEMPTS } from '#queue/reconcile.js';
@@ -18,7 +19,7 @@ import { detonate, routeOf, type Detonation, type Run } from './detonate.js';
 import type { Lab } from './lab.js';
 import { PhaseClock } from './phases.js';
 import { openTaskLog } from './task-log.js';
-import { isDatabaseAway, isStoreAway, untilDone } from './until-done.js';
+import { isStoreAway, untilDone } from './until-done.js';
 
 /** A rename, or the move of a few small objects. */
 const PUBLISH_TIMEOUT_MS = 30_000;

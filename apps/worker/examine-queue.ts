@@ -6,7 +6,9 @@ import { reason, SandboxError, type ErrorCode } from '#domain/errors.js';
 import { outcomeOf } from '#domain/outcome.js';
 import type { Task } from '#domain/task.js';
 import { openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
+import { isDatabaseAway } from '#storage/away.js';
 import type { Analyst } from './analyst.js';
+import { isStoreAway, untilDone } from './until-done.js';
 import { fetchToExamine } from './fetch-to-examine.js';
 import type { ExamineJob, ExamineResult } from './examine.thread.js';
 
@@ -37,7 +39,10 @@ export interface Processing extends AsyncDisposable {
 }
 
 /** Queue `processing` → report. In threads, so that a large log does not hold up the guests' networks. */
-export function consumeProcessing(by: Analyst, queues: Queues): Processing {
+export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSignal): Processing {
+  // An outage of what is asked must not use up the attempts that a report has.
+  const asking = { log: by.log, again: (error: unknown) => isDatabaseAway(error) || isStoreAway(error) };
+  const patiently = <T>(work: () => Promise<T>): Promise<T> => untilDone(work, asking, shutdown);
   const threads = new Piscina<ExamineJob, ExamineResult>({
     filename: new URL('./examine.thread.js', import.meta.url).href,
     minThreads: 1,
@@ -61,22 +66,23 @@ export function consumeProcessing(by: Analyst, queues: Queues): Processing {
     attemptsMade: number;
     opts: { attempts?: number };
   }): Promise<void> => {
-    const known = await by.tasks.find(taskId);
+    const known = await patiently(() => by.tasks.find(taskId));
     if (known?.task.status !== 'completed') return;
     const started = performance.now();
-    const result = await examineStored(known.task).catch((error: unknown) => ({
+    const result = await patiently(() => examineStored(known.task)).catch((error: unknown) => ({
       failed: 'PROCESSING_FAILED' as const,
       why: reason(error),
     }));
     if ('failed' in result) {
       by.log('error', result.why, { task: taskId, stage: 'processing', code: result.failed });
       if (attemptsMade + 1 < (opts.attempts ?? 1)) throw new Error(result.why); // BullMQ tries again after a pause
-      return fail(taskId, by, result);
+      return patiently(() => fail(taskId, by, result));
     }
-    for (const failure of result.failures) await by.tasks.addError(taskId, 'processing', failure);
+    for (const failure of result.failures)
+      await patiently(() => by.tasks.addError(taskId, 'processing', failure));
     for (const [phase, ms] of Object.entries(result.phases)) by.onPhase(taskId, phase, ms, undefined);
     by.onPhase(taskId, 'report', performance.now() - started, undefined);
-    await by.tasks.move(taskId, 'completed', 'reported');
+    await patiently(() => by.tasks.move(taskId, 'completed', 'reported'));
   };
   const worker = openWorker(PROCESSING_QUEUE, queues.redis, consume, {
     ...LOCK,

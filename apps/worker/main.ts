@@ -10,7 +10,7 @@ import { HEARTBEAT_MS } from '#queue/liveness.js';
 import { Bells, receive, type Letter } from '#queue/mail.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
-import { workerId, workerIsGone } from '#queue/worker-id.js';
+import { workerId, workerIsGone, workerName } from '#queue/worker-id.js';
 import { openConfigured } from '#storage/database.js';
 import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { Machines } from '#storage/machines.js';
@@ -57,7 +57,7 @@ await runMain(async () => {
   const home = withArtifacts(homePaths(values.home), cuckoo.artifacts.location);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
 
-  const worker = workerId();
+  const worker = workerId(name);
   const database = { ...cuckoo.database, ...(values.database && { connection: values.database }) };
   const db = await openConfigured(database, home.database);
   cleanup.defer(() => db.destroy());
@@ -109,7 +109,7 @@ await runMain(async () => {
     },
   };
 
-  if (cuckoo.cuckoo.process_results) cleanup.use(consumeProcessing(analyst, queues));
+  if (cuckoo.cuckoo.process_results) cleanup.use(consumeProcessing(analyst, queues, shutdown));
   const dispatcher = cleanup.use(
     new Dispatcher({
       ...{ analyst, queues, shutdown },
@@ -128,9 +128,12 @@ await runMain(async () => {
     dispatcher.wake();
   };
   const register = async (): Promise<void> => {
-    const known = new Set((await workers.list()).map(({ id }) => id));
     const own = lab.pool.states().map(({ machine, manager }) => ({ ...machine, manager }));
-    await machines.register(worker, own, (id) => !known.has(id) || workerIsGone(id));
+    const alive = new Set((await workers.list()).map(({ id }) => id).filter((id) => !workerIsGone(id)));
+    await machines.register(worker, own, {
+      isGone: (id) => !alive.has(id),
+      isBefore: (id) => workerName(id) === name && !alive.has(id),
+    });
     await workers.register({ id: worker, name, host: hostname(), version: VERSION });
     lab.tellAll();
   };
@@ -142,7 +145,7 @@ await runMain(async () => {
   });
   const repair = new Repair({
     ...{ worker, tasks, machines, workers, queues, log },
-    settings: cuckoo.cuckoo,
+    settings: { ...cuckoo.cuckoo, patience: cuckoo.scheduler.patience },
     onRepaired: (repaired) => metrics.reconciled(repaired),
   });
   const onLetter = (letter: Letter): void => {

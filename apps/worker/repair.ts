@@ -16,11 +16,19 @@ export interface RepairOptions {
   readonly machines: Machines;
   readonly workers: Workers;
   readonly queues: Queues;
-  readonly settings: { readonly reschedule: boolean; readonly process_results: boolean };
+  readonly settings: {
+    readonly reschedule: boolean;
+    readonly process_results: boolean;
+    /** Seconds that a task waits for a machine that is not there. */
+    readonly patience: number;
+  };
   readonly log: Log;
   /** After each look that this worker made. */
   onRepaired(repaired: Repaired): void;
 }
+
+/** Milliseconds after which the machines of a worker that is gone are not waited for any more. */
+const FORGET_MACHINES_MS = 24 * 3_600_000;
 
 /** Tasks of one lane that are refused in one go; more follow at the next look. */
 const REFUSED_AT_ONCE = 500;
@@ -57,6 +65,7 @@ export class Repair {
       );
       tell(repaired, log);
       this.by.onRepaired(repaired);
+      await this.by.machines.forget(workers, new Date(Date.now() - FORGET_MACHINES_MS));
       await this.#refuseImpossible();
       await queues.lanes.tidy();
     } catch (error) {
@@ -102,8 +111,9 @@ export class Repair {
     if (waiting.length === 0) return;
     const all = (await machines.list()).map(toMachine);
     if (all.length === 0) return;
-    for (const { lane } of waiting) {
+    for (const { lane, oldestMs } of waiting) {
       const wants = wantsOf(lane);
+      if (oldestMs === null || oldestMs < this.by.settings.patience * 1000) continue;
       if (all.some((machine) => serves(machine, wants))) continue;
       const { help } = ERRORS.NO_MATCHING_MACHINE;
       const message = `no machine of this lab ${wanted(wants)} [NO_MATCHING_MACHINE] ${help}`;

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QueryFailedError } from 'typeorm';
 import { reason, SandboxError } from '#domain/errors.js';
 import type { Log } from '../log.js';
 
@@ -28,16 +27,4 @@ export async function untilDone<T>(
 
 export function isStoreAway(error: unknown): boolean {
   return error instanceof SandboxError && error.code === 'ARTIFACTS_UNAVAILABLE';
-}
-
-/**
- * The database could not be asked, or could not answer; not: it refused what was asked.
- *
- * @see https://www.postgresql.org/docs/current/errcodes-appendix.html: 08 connection, 40 conflict, 53 resources, 57 shutdown
- */
-export function isDatabaseAway(error: unknown): boolean {
-  if (error instanceof SandboxError || error instanceof TypeError) return false;
-  if (!(error instanceof QueryFailedError)) return true;
-  const { code = '' } = error.driverError as { readonly code?: string };
-  return code === '' || /^(08|40|53|57|SQLITE_BUSY|SQLITE_FULL|SQLITE_IOERR|E[A-Z]+$)/.test(code);
 }

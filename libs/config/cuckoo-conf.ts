@@ -129,6 +129,11 @@ export const CUCKOO_CONF = {
     weights: weights(
       'Shares of the machines among those who wait with the same priority, by API token or else by owner, such as\nmail=3,research=1. Whoever is not named has 1.',
     ),
+    patience: int(
+      0,
+      'Seconds that a task waits when the lab has no machine, free or not, that could run it, for a worker that has one to\nstart; 0 = it fails at once. With many hosts, as long as the slowest takes to start.',
+      { max: 31_536_000 },
+    ),
     min_memory: int(
       256,
       "MB of memory that must be available on a worker's host to begin an analysis; 0 = do not look.",

@@ -137,6 +137,11 @@ export const ERRORS = {
     http: 500,
     help: 'The artefacts are kept: run `malkoha process ID` after mending the cause.',
   },
+  DATABASE_UNAVAILABLE: {
+    retry: true,
+    http: 503,
+    help: 'The database does not answer; send the request again in a moment (with an Idempotency-Key, when it submits).',
+  },
   QUEUE_UNAVAILABLE: {
     retry: true,
     http: 503,

@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** `<host>/<pid>/<start time>`: names one process for ever, since the kernel gives pids again. */
-export function workerId(): string {
-  return `${hostname()}/${process.pid}/${startTime(process.pid) ?? 0}`;
+/** `<host>/<pid>/<start time>/<name>`: names one process for ever, since the kernel gives pids again; the name stays. */
+export function workerId(name: string): string {
+  return `${hostname()}/${process.pid}/${startTime(process.pid) ?? 0}/${name}`;
+}
+
+export function workerName(id: string): string {
+  return id.split('/')[3] ?? '';
 }
 
 /** True when the worker was on this host and its process has ended; of other hosts' workers nothing is known. */

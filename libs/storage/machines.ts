@@ -1,4 +1,4 @@
-import { In, Not, type DataSource, type EntityManager } from 'typeorm';
+import { In, LessThan, Not, type DataSource, type EntityManager } from 'typeorm';
 import { SandboxError } from '#domain/errors.js';
 import type { Machine, MachineState, Platform } from '#domain/machine.js';
 import { MachineRow } from './entities/machine.entity.js';
@@ -10,6 +10,13 @@ export interface RegisteredMachine extends Machine {
   readonly manager?: string;
   readonly interface?: string | null;
   readonly options?: readonly string[];
+}
+
+/** What a worker that registers knows of others, by their ids. */
+export interface OtherWorkers {
+  readonly isGone: (worker: string) => boolean;
+  /** A process of the same worker, before this one. */
+  readonly isBefore: (worker: string) => boolean;
 }
 
 /** What may change while a worker has it. */
@@ -27,14 +34,15 @@ export class Machines {
   constructor(private readonly db: DataSource) {}
 
   /**
-   * The machines of this worker, all free. Those it does not have any more go, and those of workers that are gone.
+   * The machines of this worker, all free. Those that it, or the process before it, had and it has not go. Those of
+   * other workers stay, gone or not: tasks may wait for them.
    *
    * @throws CONFIG_INVALID when a living worker has one of the same name
    */
   async register(
     worker: string,
     machines: readonly RegisteredMachine[],
-    isGone: (worker: string) => boolean = () => false,
+    { isGone, isBefore }: OtherWorkers = { isGone: () => false, isBefore: () => false },
   ): Promise<void> {
     await transaction(this.db, async (db) => {
       const names = machines.map((machine) => machine.name);
@@ -45,7 +53,7 @@ export class Machines {
       for (const machine of machines)
         await db.update(MachineRow, { name: machine.name }, { ...columns(machine), worker });
       const others = await db.findBy(MachineRow, { name: Not(In(names)) });
-      const dropped = others.filter((row) => row.worker === worker || isGone(row.worker));
+      const dropped = others.filter((row) => row.worker === worker || isBefore(row.worker));
       if (dropped.length > 0) await db.delete(MachineRow, { id: In(dropped.map((row) => row.id)) });
     });
   }
@@ -70,7 +78,14 @@ export class Machines {
   /** Nobody has the machines of this worker now; their rows stay, for the worker that comes after it. */
   async abandon(worker: string, reason: string): Promise<void> {
     const change = { state: 'disabled', locked: false, status: 'poweroff', reason, retryOn: null } as const;
-    await write(this.db, (db) => db.update(MachineRow, { worker }, change));
+    const now = { statusChangedOn: new Date() };
+    await write(this.db, (db) => db.update(MachineRow, { worker }, { ...change, ...now }));
+  }
+
+  /** Machines that nobody has had since then are none of the lab any more. */
+  async forget(workers: readonly string[], since: Date): Promise<void> {
+    const where = { worker: Not(In([...workers])), statusChangedOn: LessThan(since) };
+    await write(this.db, (db) => db.delete(MachineRow, where));
   }
 
   /** What the operator wants of it, whoever has it now; its worker follows. False: there is no such machine. */

@@ -24,7 +24,7 @@ const WORKERS = ['w1', 'w2', 'w3', 'w4'] as const;
 const WITH_QEMU: readonly string[] = ['w1', 'w2'];
 const FAKES = 16;
 /** Milliseconds between two kills: the shortest and the longest. */
-const PEACE_MS = [1_500, 4_000] as const;
+const PEACE_MS = [2_500, 7_000] as const;
 const SUBMITTERS = 6;
 const TIME_LIMIT_MS = 40 * 60_000;
 
@@ -175,7 +175,7 @@ async function makeHome(dir: string, name: string, { connection, redis, port }: 
     `[cuckoo]\nmachinery = ${machinery}\nfreespace = 0\n` +
       `[database]\nconnection = ${connection.replaceAll('%', '%%')}\n[queue]\nconnection = ${redis}\n` +
       `[artifacts]\nlocation = ${join(dir, 'shared')}\n[resultserver]\nport = 0\n` +
-      `[timeouts]\ncritical = 15\n[scheduler]\nmin_memory = 0\n[api]\nport = ${port}\n`,
+      `[timeouts]\ncritical = 15\n[scheduler]\nmin_memory = 0\npatience = 600\n[api]\nport = ${port}\n`,
   );
   await writeFile(join(home.conf, 'qemu.conf'), '[qemu]\nmachines = 1\nmemory = 512M\n');
   const broken = name === 'w3';
