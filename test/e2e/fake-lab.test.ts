@@ -7,7 +7,7 @@ import { FAULTS } from '#domain/faults.js';
 import type { Report } from '#domain/report.js';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import { DEFAULT_LIMITS } from '#resultserver/limits.js';
-import { makeHome, malkoha, SAMPLES, start, type Home } from '../support/malkoha.js';
+import { makeHome, malkoha, SAMPLES, start, type Home, type Running } from '../support/malkoha.js';
 
 /** A whole lab without a hypervisor: everything but the guests is the real thing. */
 jest.setTimeout(240_000);
@@ -25,7 +25,7 @@ async function submit(home: Home, content: string, options: string): Promise<num
   const body = new FormData();
   body.append('file', new Blob([content]), 'sample.sh');
   body.append('options', options);
-  body.append('timeout', '1');
+  body.append('timeout', options === 'fake=flood' ? '60' : '1');
   const response = await fetch(`${home.url}/tasks/create/file`, { method: 'POST', body });
   return ((await response.json()) as { task_id: number }).task_id;
 }
@@ -44,9 +44,16 @@ const read = async (home: Home, id: number, name: string): Promise<string> =>
 const reportOf = async (home: Home, id: number): Promise<Report> =>
   JSON.parse(await read(home, id, 'reports/report.json')) as Report;
 
+/** Also of a daemon that an expectation left running. */
+async function ending(daemon: Running): Promise<void> {
+  daemon.process.kill('SIGINT');
+  await daemon.ended;
+}
+
 test('a hundred tasks on 64 machines: each ends, and each fault ends as it should', async () => {
   await using home = await makeHome(CONF);
   const daemon = start(home, 'up', '--machinery', 'fake', '--machines', '64');
+  await using _ = { [Symbol.asyncDispose]: () => ending(daemon) };
   await daemon.said(/Malkoha is up/);
   expect(await malkoha(home, 'analyze', join(SAMPLES, 'noop.sh'), '--machinery', 'fake')).toMatchObject({
     code: 2,
