@@ -66,18 +66,20 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   if (kinds.includes('qemu')) await listenForGuests(resultServer, options);
 
   let onMachine: OpenLab['onMachine'] = () => {};
-  const machinery = labs.map((lab) => lab.machinery);
-  const pool = new MachinePool(machinery, {
-    startLimit: Math.max(1, Math.floor(availableParallelism() / 2)),
-    onChange: (machine, state, why) => {
-      if (state === 'quarantined') options.onProgress(`${machine.name} does not work: ${why ?? ''}`, true);
-      if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
-      onMachine(machine.name, {
-        status: HYPERVISOR_WORD[state],
-        locked: state !== 'free-ready' && state !== 'free-cold',
-      });
+  const pool = new MachinePool(
+    labs.map(({ machinery }) => machinery),
+    {
+      startLimit: Math.max(1, Math.floor(availableParallelism() / 2)),
+      onChange: (machine, state, why) => {
+        if (state === 'quarantined') options.onProgress(`${machine.name} does not work: ${why ?? ''}`, true);
+        if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
+        onMachine(machine.name, {
+          status: HYPERVISOR_WORD[state],
+          locked: state !== 'free-ready' && state !== 'free-cold',
+        });
+      },
     },
-  });
+  );
   cleanup.defer(() => pool.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS)));
   const of = (machine: Machine): MachineLab => {
     const lab = labOf.get(machine.name);
@@ -87,7 +89,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   };
   const owned = cleanup.move();
   return {
-    machines: machinery.flatMap((one) => one.machines),
+    machines: labs.flatMap(({ machinery }) => machinery.machines),
     get onMachine() {
       return onMachine;
     },
