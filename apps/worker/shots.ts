@@ -61,9 +61,16 @@ export function takeScreenshots(
   };
 }
 
+/** Of pictures that are asked for again: every fake machine shows the same one. */
+const encoded = new WeakMap<Buffer, Promise<Buffer>>();
+
 /** sharp reads PNG by itself; PPM it does not. */
-async function toJpeg(picture: Buffer): Promise<Buffer> {
-  return (await pixels(picture)).jpeg({ quality: JPEG_QUALITY }).toBuffer();
+function toJpeg(picture: Buffer): Promise<Buffer> {
+  const known = encoded.get(picture);
+  if (known !== undefined) return known;
+  const made = pixels(picture).then((image) => image.jpeg({ quality: JPEG_QUALITY }).toBuffer());
+  encoded.set(picture, made);
+  return made;
 }
 
 /** P6: `P6 <width> <height> 255` separated by white space, one white space, then 3 bytes a pixel. */

@@ -31,7 +31,7 @@ export async function openFakeLab(options: MachineLabOptions): Promise<MachineLa
   onProgress(`${machines.length} fake machines: their guests are scripted, no sample runs in them`, true);
   return {
     machinery,
-    openNetwork: (machine, task) => {
+    openNetwork: async (machine, task) => {
       knownRoute(task.route, machine);
       const plan = runPlan(behaviours.get(machine.name) ?? equal, task.options, Math.random);
       return openWire(machinery, machine, {

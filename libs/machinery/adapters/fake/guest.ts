@@ -120,9 +120,10 @@ export class ScriptedGuest implements Guest {
 
     const log = this.#connect(`LOG\n${this.#opening(request).map(say).join('')}`);
     const trace = told.traceBefore === '' ? null : this.#upload('logs/strace.log', told.traceBefore);
-    const flood = plan.fault === 'flood' ? this.#flood(log) : [];
     if (plan.fault === 'crash') this.#after(this.#runMs(request) / 2, this.#options.onCrash);
-    await this.#sampleEnds(this.#runMs(request));
+    const sample = this.#sampleEnds(this.#runMs(request));
+    const flood = plan.fault === 'flood' ? this.#flood(log) : [];
+    await sample;
 
     for (const stream of flood) stream.destroy();
     const ended = [this.#drop(told.dropped)];
@@ -148,7 +149,10 @@ export class ScriptedGuest implements Guest {
 
   #runMs({ config }: AnalysisRequest): number {
     const limit = Number(config.get('timeout') ?? DEFAULT_TIMEOUT) * 1000;
-    return config.get('enforce_timeout') === 'True' ? limit : Math.min(this.plan.runMs, limit);
+    const { fault, runMs } = this.plan;
+    // A flood goes on until the host has had enough.
+    const whole = config.get('enforce_timeout') === 'True' || fault === 'flood';
+    return whole ? limit : Math.min(runMs, limit);
   }
 
   /** After its time, or when the host ends it; a hung one never. */
@@ -165,7 +169,7 @@ export class ScriptedGuest implements Guest {
     const more = () => {
       while (!log.destroyed && !log.writableEnded && log.write(FLOOD_CHUNK));
     };
-    log.on('drain', more);
+    log.on('drain', more).once('close', () => this.stop());
     more();
     return Array.from({ length: FLOOD_CONNECTIONS }, () => this.#connect(''));
   }
