@@ -6,28 +6,21 @@ import type { DataSource } from 'typeorm';
 import { homePaths, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
-import type { Machine } from '#domain/machine.js';
 import type { Submission, Task } from '#domain/task.js';
 import type { AgentClient } from '#guest/agent.js';
-import { MachinePool } from '#machinery/pool.js';
 import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
+import type { MachineLease } from '#machinery/lease.js';
+import type { Machinery } from '#machinery/machinery.js';
+import { MachinePool } from '#machinery/pool.js';
 import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
-import { analyze, type Analyst } from './analyst.js';
+import { openArtifacts } from '../open-artifacts.js';
+import { analyze, type Analyst, type Ends } from './analyst.js';
 import type { Lab } from './lab.js';
-import { aSubmission } from '../../test/support/task.js';
+import { aMachine } from '../../test/support/machine.js';
+import { aSubmission, ON } from '../../test/support/task.js';
 
-const machine: Machine = {
-  name: 'linux1',
-  label: 'linux1',
-  platform: 'linux',
-  tags: [],
-  ip: '10.0.2.15',
-  resultServer: { ip: '10.0.2.2', port: 2042 },
-  arch: 'x64',
-  reserved: false,
-  snapshot: null,
-};
+const machine = aMachine('linux1');
 const submission = aSubmission({ timeout: 5 });
 const never = { shutdown: new AbortController().signal, taken: new AbortController().signal };
 
@@ -60,6 +53,16 @@ function agentThat(
   return calls as AgentClient;
 }
 
+/** An agent whose analysis lasts until it is ended from here; `begun` hears that it runs. */
+const hangs = (begun: () => unknown): AgentClient =>
+  agentThat(
+    (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+        void begun();
+      }),
+  );
+
 function evidence() {
   return {
     failed: new AbortController().signal,
@@ -75,10 +78,10 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
     home,
     settings: settings.cuckoo,
     tasks,
+    artifacts: openArtifacts(settings.cuckoo.artifacts, home, db),
     log: () => {},
     onPhase: () => {},
     lab: {
-      acquire: (wants, signal) => pool.acquire(wants, signal),
       openResults: async () => ({ accept: () => {}, ...evidence() }),
       openNetwork: async () => ({ setClock: () => {}, ...evidence() }),
       agent: () => agent,
@@ -89,11 +92,16 @@ async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Anal
 
 const submit = async (change: Partial<Submission> = {}): Promise<Task> =>
   tasks.create({ ...submission, ...change }, null);
+/** As the dispatcher runs it: with a machine that is then the run's to give back. */
+const run = async (task: Task, by: Analyst, ends: Ends = never) =>
+  analyze(task.id, await pool.acquire(task, AbortSignal.timeout(5000)), by, ends);
 const done = async () => ({ status: 'complete', description: null });
 
 test('a task that went well is completed, and task.json tells how', async () => {
   const task = await submit();
-  expect(await analyze(task, await analyst(agentThat(done)), never)).toEqual({ kind: 'done' });
+  expect(await run(task, await analyst(agentThat(done)))).toEqual({
+    ...{ kind: 'done', status: 'completed', priority: 1, blame: null },
+  });
   expect(await tasks.status(task.id)).toBe('completed');
   const file: unknown = JSON.parse(await readFile(join(home.analyses, String(task.id), 'task.json'), 'utf8'));
   expect(file).toMatchObject({
@@ -103,30 +111,28 @@ test('a task that went well is completed, and task.json tells how', async () => 
   });
 });
 
-test('delivered twice at once, it runs once', async () => {
+test('taken twice at once, it runs once, and the machine of the other is free again', async () => {
+  await pool.close(AbortSignal.timeout(5000));
+  pool = new MachinePool([fakeMachinery([machine, aMachine('linux2')])], { startLimit: 2 });
   const task = await submit();
   const by = await analyst(agentThat(done));
-  const verdicts = await Promise.all([analyze(task, by, never), analyze(task, by, never)]);
+  const verdicts = await Promise.all([run(task, by), run(task, by)]);
   expect(verdicts.map(({ kind }) => kind).sort()).toEqual(['done', 'not ours']);
   expect(await tasks.status(task.id)).toBe('completed');
-});
-
-test('a machine that cannot serve it, ever: failed_analysis with the reason', async () => {
-  const task = await submit({ machine: 'windows7' });
-  await analyze(task, await analyst(agentThat(done)), never);
-  expect(await tasks.status(task.id)).toBe('failed_analysis');
-  expect((await tasks.find(task.id))?.errors[0]).toContain('[NO_MATCHING_MACHINE]');
+  await using first = await pool.acquire(task, AbortSignal.timeout(5000));
+  await using second = await pool.acquire(task, AbortSignal.timeout(5000));
+  expect([first.machine.name, second.machine.name].sort()).toEqual(['linux1', 'linux2']);
 });
 
 test('an analyzer that failed in the guest is not a success', async () => {
   const task = await submit();
-  await analyze(
-    task,
-    await analyst(agentThat(async () => ({ status: 'exception', description: 'no such package' }))),
-    never,
-  );
+  const fails = agentThat(async () => ({ status: 'exception', description: 'no such package' }));
+  expect(await run(task, await analyst(fails))).toMatchObject({ status: 'failed_analysis', blame: null });
   expect(await tasks.status(task.id)).toBe('failed_analysis');
-  expect((await tasks.find(task.id))?.errors[0]).toContain('no such package');
+  expect(await tasks.find(task.id)).toMatchObject({
+    task: { outcome: 'agent_refused' },
+    errors: [expect.stringContaining('no such package')],
+  });
 });
 
 describe('a failure of the infrastructure', () => {
@@ -135,21 +141,23 @@ describe('a failure of the infrastructure', () => {
   test('is tried again, three times in all, then the task ends with the reason', async () => {
     const task = await submit();
     const by = await analyst(agentThat(done), broken(new SandboxError('CAPTURE_FAILED', 'disk full')));
-    expect(await analyze(task, by, never)).toMatchObject({ kind: 'again' });
-    expect(await tasks.status(task.id)).toBe('pending');
-    expect(await analyze(task, by, never)).toMatchObject({ kind: 'again' });
-    expect(await analyze(task, by, never)).toEqual({ kind: 'done' });
-    expect(await tasks.status(task.id)).toBe('failed_analysis');
-    expect((await tasks.find(task.id))?.errors.at(-1)).toMatch(/^disk full \[CAPTURE_FAILED\] \w/);
+    const blame = 'linux1: disk full';
+    expect(await run(task, by)).toMatchObject({ kind: 'again', avoid: ['linux1'], blame });
+    expect(await tasks.get(task.id)).toMatchObject({ status: 'pending', outcome: 'capture_failed' });
+    expect(await run(task, by)).toMatchObject({ kind: 'again', claim: { attempt: 2, avoid: ['linux1'] } });
+    expect(await run(task, by)).toMatchObject({ kind: 'done', status: 'failed_analysis', blame });
+    expect(await tasks.get(task.id)).toMatchObject({ status: 'failed_analysis', outcome: 'capture_failed' });
+    expect((await tasks.find(task.id))?.errors).toEqual([
+      'attempt 1 of 3, on linux1: disk full',
+      'attempt 2 of 3, on linux1: disk full',
+      expect.stringMatching(/^disk full \[CAPTURE_FAILED\] \w/),
+    ]);
   });
 
   test('that cannot get better ends it at once', async () => {
     const task = await submit();
-    await analyze(
-      task,
-      await analyst(agentThat(done), broken(new SandboxError('ROUTE_UNAVAILABLE', 'no vpn0'))),
-      never,
-    );
+    const by = await analyst(agentThat(done), broken(new SandboxError('ROUTE_UNAVAILABLE', 'no vpn0')));
+    expect(await run(task, by)).toMatchObject({ status: 'failed_analysis', blame: null });
     expect(await tasks.status(task.id)).toBe('failed_analysis');
   });
 });
@@ -157,53 +165,49 @@ describe('a failure of the infrastructure', () => {
 test('a worker that shuts down hands the task back, and the attempt does not count', async () => {
   const task = await submit();
   const shutdown = new AbortController();
-  const hangs = agentThat(
-    (signal) =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
-  );
-  const running = analyze(
-    task,
-    {
-      ...(await analyst(hangs)),
-      onClaim: () => setTimeout(() => shutdown.abort(new Error('asked to end')), 20),
-    },
-    { ...never, shutdown: shutdown.signal },
-  );
-  expect(await running).toEqual({ kind: 'handed back' });
+  const by = await analyst(hangs(() => shutdown.abort(new Error('asked to end'))));
+  const verdict = await run(task, by, { ...never, shutdown: shutdown.signal });
+  expect(verdict).toMatchObject({ kind: 'handed back', claim: { task: { id: task.id }, attempt: 1 } });
   expect(await tasks.status(task.id)).toBe('pending');
-  expect((await tasks.claim(task.id, 'host/2/2'))?.attempt).toBe(1);
+  expect((await tasks.runs.claim(task.id, 'host/2/2', ON))?.attempt).toBe(1);
+});
+
+test('a worker that shuts down as soon as it has claimed a task hands it back too', async () => {
+  const task = await submit();
+  const shutdown = new AbortController();
+  const onClaim = () => shutdown.abort(new Error('asked to end'));
+  const verdict = await run(task, await analyst(agentThat(done)), {
+    ...never,
+    shutdown: shutdown.signal,
+    onClaim,
+  });
+  expect(verdict).toMatchObject({ kind: 'handed back' });
+  await using lease = await pool.acquire(task, AbortSignal.timeout(5000));
+  expect(lease.machine.name).toBe('linux1');
 });
 
 test('a task that was taken from this worker is left alone', async () => {
   const task = await submit();
   const taken = new AbortController();
-  const hangs = agentThat(
-    (signal) =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
-  );
-  const by = { ...(await analyst(hangs)), onClaim: () => setTimeout(() => void steal(), 20) };
   const steal = async (): Promise<void> => {
     await tasks.move(task.id, 'running', 'pending');
-    await tasks.claim(task.id, 'host/2/2');
+    await tasks.runs.claim(task.id, 'host/2/2', ON);
     taken.abort(new SandboxError('CANCELLED', 'taken'));
   };
-  expect(await analyze(task, by, { ...never, taken: taken.signal })).toEqual({ kind: 'not ours' });
+  const verdict = await run(task, await analyst(hangs(steal)), { ...never, taken: taken.signal });
+  expect(verdict).toEqual({ kind: 'not ours' });
   expect(await tasks.status(task.id)).toBe('running');
 });
 
 test('a cancel stops the run: the machine is free, what was collected stays, task.json says why it ends there', async () => {
   const task = await submit();
   const taken = new AbortController();
-  const hangs = agentThat(
-    (signal) =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
-  );
   const cancel = async (): Promise<void> => {
-    expect(await tasks.cancel(task.id, 'Cancelled')).toBe(true);
+    expect(await tasks.cancel(task.id, 'Cancelled')).toEqual({ worker: 'host/1/1' });
     taken.abort(new SandboxError('CANCELLED', 'taken'));
   };
-  const by = { ...(await analyst(hangs)), onClaim: () => setTimeout(() => void cancel(), 20) };
-  expect(await analyze(task, by, { ...never, taken: taken.signal })).toEqual({ kind: 'not ours' });
+  const verdict = await run(task, await analyst(hangs(cancel)), { ...never, taken: taken.signal });
+  expect(verdict).toEqual({ kind: 'not ours' });
   expect(await tasks.find(task.id)).toMatchObject({
     task: { status: 'failed_analysis' },
     guest: { status: 'stopped', shutdownOn: expect.any(Date) },
@@ -221,7 +225,7 @@ test('a cancel just as the run ends is a cancel', async () => {
     await tasks.cancel(task.id, 'Cancelled');
     return done();
   });
-  expect(await analyze(task, await analyst(late), never)).toEqual({ kind: 'not ours' });
+  expect(await run(task, await analyst(late))).toEqual({ kind: 'not ours' });
   expect(await tasks.find(task.id)).toMatchObject({
     task: { status: 'failed_analysis' },
     guest: { status: 'stopped' },
@@ -232,10 +236,10 @@ test('a run that was taken away does not write over the one that took its place'
   const task = await submit();
   const late = agentThat(async () => {
     await tasks.move(task.id, 'running', 'pending');
-    await tasks.claim(task.id, 'host/2/2');
+    await tasks.runs.claim(task.id, 'host/2/2', ON);
     return done();
   });
-  expect(await analyze(task, await analyst(late), never)).toEqual({ kind: 'not ours' });
+  expect(await run(task, await analyst(late))).toEqual({ kind: 'not ours' });
   await expect(readFile(join(home.analyses, String(task.id), 'task.json'))).rejects.toMatchObject({
     code: 'ENOENT',
   });
@@ -245,7 +249,7 @@ test('a run that was taken away does not write over the one that took its place'
 test('a full disk is the operator’s to mend, not a defect', async () => {
   const task = await submit();
   const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-  await analyze(task, await analyst(agentThat(done), { openResults: () => Promise.reject(full) }), never);
+  await run(task, await analyst(agentThat(done), { openResults: () => Promise.reject(full) }));
   expect((await tasks.find(task.id))?.errors.at(-1)).toContain('no space left');
   expect(await tasks.status(task.id)).toBe('pending');
 });
@@ -257,50 +261,47 @@ test('evidence that did not reach the disk is not a success', async () => {
     accept: () => {},
     finish: () => Promise.reject(new SandboxError('NO_DISK_SPACE', '"logs/strace.log" cannot be written')),
   };
-  expect(
-    await analyze(task, await analyst(agentThat(done), { openResults: async () => lossy }), never),
-  ).toMatchObject({ kind: 'again' });
+  expect(await run(task, await analyst(agentThat(done), { openResults: async () => lossy }))).toMatchObject({
+    kind: 'again',
+  });
   expect((await tasks.find(task.id))?.errors.at(-1)).toContain('logs/strace.log');
 });
 
 describe('a memory dump', () => {
-  const dumps = (dumpMemory: (path: string) => Promise<void>): Partial<Lab> => {
-    const machinery = fakeMachinery([machine]);
-    const acquire: Lab['acquire'] = async (wants, signal) => {
-      const lease = await pool.acquire(wants, signal);
-      return {
-        ...lease,
-        machinery: { ...machinery, dumpMemory: (_machine, path) => dumpMemory(path) },
-        lost: lease.lost,
-        [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
-      };
+  const dumping = async (task: Task, by: Analyst, dumpMemory: (path: string) => Promise<void>) => {
+    const lease = await pool.acquire(task, AbortSignal.timeout(5000));
+    const machinery: Machinery = {
+      ...lease.machinery,
+      dumpMemory: (_machine, path) => dumpMemory(path),
     };
-    return { acquire };
+    const dumps: MachineLease = {
+      ...lease,
+      ...{ machinery, lost: lease.lost },
+      [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+    };
+    return analyze(task.id, dumps, by, never);
   };
 
   test('is made when the task asks for it, or cuckoo.conf for every task', async () => {
     const made: string[] = [];
-    const by = await analyst(
-      agentThat(done),
-      dumps(async (path) => void made.push(path)),
-    );
+    const dump = async (path: string) => void made.push(path);
+    const by = await analyst(agentThat(done));
     const [asked, unasked] = [await submit({ memory: true }), await submit()];
-    for (const task of [asked, unasked]) await analyze(task, by, never);
+    for (const task of [asked, unasked]) await dumping(task, by, dump);
     const cuckoo = { ...by.settings.cuckoo, memory_dump: true };
     const always = { ...by, settings: { ...by.settings, cuckoo } };
     const third = await submit();
-    await analyze(third, always, never);
-    expect(made).toEqual([asked.id, third.id].map((id) => join(home.analyses, String(id), 'memory.dmp')));
+    await dumping(third, always, dump);
+    expect(made).toEqual(
+      [asked.id, third.id].map((id) => join(home.analyses, '.runs', `${id}-1`, 'memory.dmp')),
+    );
   });
 
   test('that failed is told, and costs nothing else of the run', async () => {
     const full = new SandboxError('NO_DISK_SPACE', 'no room');
-    const by = await analyst(
-      agentThat(done),
-      dumps(() => Promise.reject(full)),
-    );
     const task = await submit({ memory: true });
-    expect(await analyze(task, by, never)).toEqual({ kind: 'done' });
+    const verdict = await dumping(task, await analyst(agentThat(done)), () => Promise.reject(full));
+    expect(verdict).toMatchObject({ kind: 'done', status: 'completed' });
     const found = await tasks.find(task.id);
     expect(found?.task.status).toBe('completed');
     expect(found?.errors).toEqual([

@@ -195,11 +195,12 @@ async function handBack(current: Current, by: Analyst): Promise<Verdict> {
 /** The run is not ours any more. After a cancel what was collected stays, and task.json says why it ends there. */
 async function letGo(current: Current, by: Analyst): Promise<Verdict> {
   const { id } = current.claim.task;
-  if ((await by.tasks.status(id)) === 'failed_analysis') {
+  const status = await by.tasks.status(id);
+  if (status === 'failed_analysis' || status === 'recovered') {
     by.log('info', 'cancelled', { task: id, code: 'CANCELLED' });
     const outcome = { status: 'failed', code: 'CANCELLED', reason: 'the task was cancelled' } as const;
     await keepOutcome(current, outcome, by);
-    await by.tasks.runs.stopped([id]);
+    await by.tasks.runs.stopped(id);
     by.onEnd?.('cancelled');
   }
   return { kind: 'not ours' };

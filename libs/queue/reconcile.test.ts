@@ -1,58 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { jobPriority } from './queues.js';
-import {
-  judgeCompleted,
-  judgePending,
-  judgeRunning,
-  LEASE_MS,
-  MAX_ATTEMPTS,
-  type Lease,
-} from './reconcile.js';
+import { judgeCompleted } from './reconcile.js';
 import { startTime, workerId, workerIsGone } from './worker-id.js';
-
-const now = new Date('2024-01-01T00:00:00Z');
-const lease: Lease = {
-  id: 1,
-  priority: 1,
-  machine: null,
-  platform: null,
-  arch: null,
-  tags: [],
-  worker: 'host/1/2',
-  heartbeatOn: now,
-  attempt: 1,
-  epoch: 1,
-};
-const alive = () => false;
-const gone = () => true;
-
-test('a running task stays with a worker that gives signs of life', () => {
-  expect(judgeRunning(lease, now, alive)).toBe('keep');
-  expect(judgeRunning({ ...lease, heartbeatOn: new Date(now.getTime() - LEASE_MS) }, now, alive)).toBe(
-    'keep',
-  );
-});
-
-test('a running task is taken back when its worker is silent, known to be gone, or nobody', () => {
-  expect(judgeRunning({ ...lease, heartbeatOn: new Date(now.getTime() - LEASE_MS - 1) }, now, alive)).toBe(
-    'again',
-  );
-  expect(judgeRunning(lease, now, gone)).toBe('again');
-  expect(judgeRunning({ ...lease, worker: null }, now, alive)).toBe('again');
-  expect(judgeRunning({ ...lease, heartbeatOn: null }, now, alive)).toBe('again');
-});
-
-test('a task that lost its worker too often fails', () => {
-  expect(judgeRunning({ ...lease, attempt: MAX_ATTEMPTS }, now, gone)).toBe('fail');
-  expect(judgePending({ attempt: MAX_ATTEMPTS }, 'none')).toBe('fail');
-  expect(judgePending({ attempt: MAX_ATTEMPTS }, 'present')).toBe('keep');
-});
-
-test('a pending task without a job gets one', () => {
-  expect(judgePending({ attempt: 0 }, 'none')).toBe('again');
-  expect(judgePending({ attempt: 0 }, 'failed')).toBe('again');
-  expect(judgePending({ attempt: 0 }, 'present')).toBe('keep');
-});
 
 test('a completed task is processed unless its job failed for good', () => {
   expect(judgeCompleted('none')).toBe('again');

@@ -1,4 +1,4 @@
-import { In, type DataSource, type EntityManager } from 'typeorm';
+import { In, Not, type DataSource, type EntityManager } from 'typeorm';
 import type { OutcomeCode } from '#domain/outcome.js';
 import { canMove, type TaskStatus } from '#domain/task.js';
 import { ErrorRow } from './entities/error.entity.js';
@@ -107,12 +107,13 @@ export class Runs {
     return this.db.manager.existsBy(TaskRow, { id, epoch, status: 'running' });
   }
 
-  /** A run that was taken away is over: its machine is off. */
-  async stopped(ids: readonly number[]): Promise<void> {
+  /** The run of a task that was cancelled is over: its machine is off, and its folder nobody's. */
+  async stopped(id: number): Promise<void> {
     const over = { status: 'stopped' as const, shutdownOn: new Date() };
-    await transaction(this.db, (db) =>
-      db.update(GuestRow, { taskId: In([...ids]), status: In(['running', 'stopping']) }, over),
-    );
+    await transaction(this.db, async (db) => {
+      await db.update(TaskRow, { id, status: Not('running') }, { worker: null });
+      await db.update(GuestRow, { taskId: id, status: In(['running', 'stopping']) }, over);
+    });
   }
 }
 

@@ -162,7 +162,7 @@ export class Tasks {
 
   /**
    * pending or running → failed_analysis, with `message` among its errors. Null: it is neither (any more). Whoever runs
-   * it (`worker`) finds that it is not the task's any more, whichever run it is.
+   * it (`worker`) finds that it is not the task's any more, whichever run it is; its name stays until that has stopped.
    */
   async cancel(id: number, message: string): Promise<{ readonly worker: string | null } | null> {
     const ended = await transaction(this.db, async (db) => {
@@ -171,7 +171,6 @@ export class Tasks {
       const { affected } = await db.update(TaskRow, where, { ...set, heartbeatOn: null });
       if (affected !== 1) return null;
       const row = await db.findOneOrFail(TaskRow, { select: { id: true, worker: true }, where: { id } });
-      await db.update(TaskRow, { id }, { worker: null });
       await putError(db, id, { action: 'CANCELLED', message });
       await db.update(GuestRow, { taskId: id, status: 'running' }, { status: 'stopping' });
       return { worker: row.worker };
@@ -229,9 +228,20 @@ export class Tasks {
     await write(this.db, (db) => putError(db, taskId, { action, message }));
   }
 
-  /** Removes the row with its errors and guest, if its status is one of `when`. */
+  /**
+   * Removes the row with its errors and guest, if its status is one of `when`, and no worker that lives has yet to stop
+   * a run of it: that one would write into its folder.
+   */
   async delete(id: number, when: readonly TaskStatus[]): Promise<boolean> {
-    const { affected } = await write(this.db, (db) => db.delete(TaskRow, { id, status: In([...when]) }));
+    const { affected } = await write(this.db, (db) =>
+      db
+        .createQueryBuilder()
+        .delete()
+        .from(TaskRow)
+        .where({ id, status: In([...when]) })
+        .andWhere('(worker IS NULL OR worker NOT IN (SELECT id FROM workers))')
+        .execute(),
+    );
     if (affected === 1) this.onChange(id, 'deleted');
     return affected === 1;
   }

@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import type { DataSource } from 'typeorm';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import { openDatabase } from '#storage/database.js';
+import type { RunEnding } from '#storage/runs.js';
 import { Tasks } from '#storage/tasks.js';
 import { onEachDatabase } from '../support/databases.js';
-import { aSubmission } from '../support/task.js';
+import { aSubmission, ON } from '../support/task.js';
 
 /** Where a task stands, as the rules say: what each step must answer follows from it. */
 interface Model {
@@ -23,12 +24,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('complete', 'fail', 'hand back', 'take back'), stale: fc.boolean() }),
 );
 
-const OF_RUNNING = {
-  complete: 'completed',
-  fail: 'failed_analysis',
-  'hand back': 'pending',
-  'take back': 'pending',
-} as const;
+const ENDING = {
+  complete: { to: 'completed', outcome: 'completed', route: 'inetsim' },
+  fail: { to: 'failed_analysis', outcome: 'guest_lost' },
+  'hand back': { to: 'pending', handedBack: true },
+  'take back': { to: 'pending', outcome: 'worker_lost', avoid: ['linux1'] },
+} as const satisfies Record<string, RunEnding>;
 
 /** The rules: what the step makes of the task, or null when it must be refused. */
 function next(now: Model, what: Step): Model | null {
@@ -47,26 +48,25 @@ function next(now: Model, what: Step): Model | null {
     case 'fail':
     case 'hand back':
     case 'take back':
-      return now.status === 'running' && !what.stale ? { ...now, status: OF_RUNNING[what.do] } : null;
+      return now.status === 'running' && !what.stale ? { ...now, status: ENDING[what.do].to } : null;
   }
 }
 
 async function act(tasks: Tasks, id: number, what: Step, epoch: number): Promise<boolean> {
   switch (what.do) {
     case 'claim':
-      return (await tasks.claim(id, 'w')) !== null;
+      return (await tasks.runs.claim(id, 'w', ON)) !== null;
     case 'cancel':
-      return tasks.cancel(id, 'Cancelled [CANCELLED]');
+      return (await tasks.cancel(id, 'Cancelled [CANCELLED]')) !== null;
     case 'report':
       return tasks.move(id, 'completed', 'reported');
     case 'fail processing':
       return tasks.move(id, 'completed', 'failed_processing');
-    case 'hand back':
-      return tasks.handBack(id, what.stale ? epoch - 1 : epoch);
     case 'complete':
     case 'fail':
+    case 'hand back':
     case 'take back':
-      return tasks.move(id, 'running', OF_RUNNING[what.do], { epoch: what.stale ? epoch - 1 : epoch });
+      return tasks.runs.end(id, what.stale ? epoch - 1 : epoch, ENDING[what.do]);
   }
 }
 
@@ -119,7 +119,7 @@ onEachDatabase((fresh) => {
     );
     const property = fc.asyncProperty(racers, fc.boolean(), async (all, running) => {
       const { id } = await both[0].create(aSubmission(), null);
-      const epoch = running ? ((await both[0].claim(id, 'w'))?.epoch ?? 0) : 0;
+      const epoch = running ? ((await both[0].runs.claim(id, 'w', ON))?.epoch ?? 0) : 0;
       const wins = await Promise.all(
         all.map((what, index) => act(both[index % 2 === 0 ? 0 : 1], id, { do: what, stale: false }, epoch)),
       );
@@ -140,17 +140,20 @@ onEachDatabase((fresh) => {
     await fc.assert(property, { numRuns: 60 });
   }, 60_000);
 
-  test('a cancelled task shows when it ended, and that its machine is about to be free', async () => {
+  test('a cancelled task shows when it ended, and that its machine is about to be free, then is', async () => {
     const [tasks] = both;
     const { id } = await tasks.create(aSubmission(), null);
-    await tasks.claim(id, 'w');
-    const on = { name: 'g1', label: 'g1', manager: 'qemu', startedOn: new Date(), shutdownOn: null } as const;
-    await tasks.putGuest(id, { ...on, status: 'running' });
-    expect(await tasks.cancel(id, 'Cancelled')).toBe(true);
+    await tasks.runs.claim(id, 'w', ON);
+    expect(await tasks.cancel(id, 'Cancelled')).toEqual({ worker: 'w' });
     expect(await tasks.find(id)).toMatchObject({
-      task: { status: 'failed_analysis', completedOn: expect.any(Date) },
+      task: { status: 'failed_analysis', outcome: 'cancelled', completedOn: expect.any(Date) },
       guest: { status: 'stopping', shutdownOn: null },
     });
-    expect(await tasks.cancel(424242, 'Cancelled')).toBe(false);
+    await tasks.runs.stopped(id);
+    expect((await tasks.find(id))?.guest).toMatchObject({ status: 'stopped', shutdownOn: expect.any(Date) });
+    expect(await tasks.cancel(id, 'Cancelled')).toBeNull();
+    expect(await tasks.cancel(424242, 'Cancelled')).toBeNull();
+    const waiting = await tasks.create(aSubmission(), null);
+    expect(await tasks.cancel(waiting.id, 'Cancelled')).toEqual({ worker: null });
   });
 });

@@ -170,9 +170,6 @@ describe('answers are as the OpenAPI document says', () => {
 
   test('a task that ran is a Task, with its machine', async () => {
     const id = await make(api, 'completed');
-    const startedOn = new Date();
-    const guest = { name: 'linux1', label: 'linux1', manager: 'qemu', status: 'stopped', startedOn } as const;
-    await api.context.tasks.putGuest(id, { ...guest, shutdownOn: startedOn });
     const { task } = (await ask(api, `/tasks/view/${id}`)).body;
     expect(task['guest']).toMatchObject({ task_id: id });
     const schema = document.components.schemas['Task'];

@@ -8,18 +8,17 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { homePaths, type HomePaths } from '#config/home.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
-import { analysisQueue, openWorker, PROCESSING_QUEUE, Queues } from '#queue/queues.js';
-import { reconcile } from '#queue/reconcile.js';
+import { openWorker, PROCESSING_QUEUE, Queues } from '#queue/queues.js';
+import { reconcile, type Reconciled, type Repaired } from '#queue/reconcile.js';
 import { connectRedis } from '#queue/redis.js';
 import { startTime } from '#queue/worker-id.js';
 import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
-import { aSubmission } from '../support/task.js';
+import { aSubmission, ON, queued } from '../support/task.js';
 
 const signal = new AbortController().signal;
 const quiet = () => {};
 const submission = aSubmission();
-const LANE = analysisQueue('default');
 
 let home: HomePaths;
 let server: PrivateRedis;
@@ -65,13 +64,14 @@ test('a second server on the same home is refused and names the process', async 
 
 test('what was queued is there after a restart', async () => {
   await using queues = new Queues(redis, quiet);
-  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, arch: null, tags: [] });
+  await queues.enqueueAnalysis(queued({ id: 5 }));
   redis.disconnect();
   await server[Symbol.asyncDispose]();
   server = await startPrivateRedis(home.redis, signal);
   redis = connectRedis(server.connection, quiet);
   await using again = new Queues(redis, quiet);
-  expect(await again.states(LANE, [5, 6])).toEqual(['present', 'none']);
+  expect(await again.lanes.has([5, 6])).toEqual([true, false]);
+  expect((await again.lanes.take(() => true))?.id).toBe(5);
 });
 
 test('a server that is killed is told of', async () => {
@@ -105,7 +105,7 @@ test('the server ends with its owner, even by kill -9', async () => {
 
 test('a server left behind by a dead owner is ended by the next start, and its queue is read', async () => {
   await using queues = new Queues(redis, quiet);
-  await queues.enqueueAnalysis({ id: 5, priority: 1, machine: null, platform: null, arch: null, tags: [] });
+  await queues.enqueueAnalysis(queued({ id: 5 }));
   redis.disconnect();
   const orphan = server.pid;
   const recorded = JSON.parse(await readFile(home.redis.pidFile, 'utf8')) as Record<string, number>;
@@ -115,10 +115,10 @@ test('a server left behind by a dead owner is ended by the next start, and its q
   server = next;
   redis = connectRedis(server.connection, quiet);
   await using again = new Queues(redis, quiet);
-  expect(await again.states(LANE, [5])).toEqual(['present']);
+  expect(await again.lanes.has([5])).toEqual([true]);
 });
 
-test('one job per task, the larger priority first, equal ones in order', async () => {
+test('one processing job per task, the larger priority first, equal ones in order', async () => {
   await using queues = new Queues(redis, quiet);
   const order = [
     { id: 1, priority: 1 },
@@ -128,55 +128,67 @@ test('one job per task, the larger priority first, equal ones in order', async (
     { id: 5, priority: 999 },
     { id: 1, priority: 1 },
   ];
-  for (const task of order)
-    await queues.enqueueAnalysis({ ...task, machine: null, platform: null, arch: null, tags: [] });
+  for (const task of order) await queues.enqueueProcessing(task);
   const done: number[] = [];
-  const worker = openWorker(LANE, redis, async (job) => void done.push(job.data.taskId));
+  const worker = openWorker(PROCESSING_QUEUE, redis, async (job) => void done.push(job.data.taskId));
   worker.on('error', quiet);
   while (done.length < 5) await once(worker, 'completed');
   await worker.close();
   expect(done).toEqual([5, 3, 1, 2, 4]);
 });
 
-test('the job of a task that a worker holds is not removed, any other is', async () => {
+test('the job of a task whose report is being written is not removed, any other is, and so is a place in a lane', async () => {
   await using queues = new Queues(redis, quiet);
   const release = new AbortController();
   const hold = once(release.signal, 'abort');
-  for (const id of [1, 2])
-    await queues.enqueueAnalysis({ id, priority: 1, machine: null, platform: null, arch: null, tags: [] });
-  const worker = openWorker(LANE, redis, async () => {
+  for (const id of [1, 2]) await queues.enqueueProcessing({ id, priority: 1 });
+  await queues.enqueueAnalysis(queued({ id: 3 }));
+  const worker = openWorker(PROCESSING_QUEUE, redis, async () => {
     await hold;
   });
   worker.on('error', quiet);
   await once(worker, 'active');
   expect(await queues.remove(1)).toBe(false);
   expect(await queues.remove(2)).toBe(true);
+  expect(await queues.remove(3)).toBe(true);
+  expect(await queues.lanes.has([3])).toEqual([false]);
   expect(await queues.remove(77)).toBe(true);
   release.abort();
   await worker.close();
 });
 
+/** One look, where only the workers of these ids live. */
+async function repair(tasks: Tasks, queues: Queues, workers: readonly string[]): Promise<Repaired> {
+  const endLost: Reconciled['endLost'] = ({ id, epoch, avoid = [] }, to, message) => {
+    const lost = { outcome: 'worker_lost', errors: [{ action: 'WORKER_LOST', message }] } as const;
+    return tasks.runs.end(id, epoch, to === 'pending' ? { to, avoid, ...lost } : { to, ...lost });
+  };
+  return reconcile({ store: tasks, queues, workers, endLost, reschedule: true, process: true }, signal);
+}
+
 test('reconcile: rows without a job get one, lost workers lose their tasks, the third time for good', async () => {
   await withTasks(async (tasks, queues) => {
-    for (let n = 0; n < 4; n += 1) await tasks.create(submission, null);
-    await tasks.claim(2, 'here/1/1');
+    const claim = async (id: number, worker: string) => (await tasks.runs.claim(id, worker, ON))?.epoch ?? 0;
+    for (let n = 0; n < 5; n += 1) await tasks.create(submission, null);
+    await claim(2, 'here/1/1');
     for (let n = 0; n < 3; n += 1) {
-      await tasks.claim(3, 'here/1/1');
-      if (n < 2) await tasks.move(3, 'running', 'pending');
+      const epoch = await claim(3, 'here/1/1');
+      if (n < 2) await tasks.runs.end(3, epoch, { to: 'pending', outcome: 'vm_start_failed', avoid: [] });
     }
-    const live = await tasks.claim(4, 'there/1/1');
-    await tasks.move(4, 'running', 'completed', { epoch: live?.epoch ?? 0 });
+    const completed = { to: 'completed', outcome: 'completed', route: 'none' } as const;
+    await tasks.runs.end(4, await claim(4, 'there/1/1'), completed);
+    await claim(5, 'there/1/1');
 
-    const repaired = await reconcile(tasks, queues, (worker) => worker === 'here/1/1', signal);
+    const repaired = await repair(tasks, queues, ['there/1/1']);
     expect(repaired).toEqual({ enqueued: [1, 2, 4], takenBack: [2], failed: [3] });
-    expect(await queues.states(LANE, [1, 2, 3])).toEqual(['present', 'present', 'none']);
+    expect(await queues.lanes.has([1, 2, 3, 4, 5])).toEqual([true, true, false, false, false]);
     expect(await queues.states(PROCESSING_QUEUE, [4])).toEqual(['present']);
     expect(await tasks.find(3)).toMatchObject({
-      task: { status: 'failed_analysis' },
-      errors: ['the worker was lost 3 times while this task ran'],
+      task: { status: 'failed_analysis', outcome: 'worker_lost' },
+      errors: ['the worker here/1/1 was lost while this task ran (3 times so far)'],
     });
-
-    const second = await reconcile(tasks, queues, () => false, signal);
+    expect(await tasks.status(5)).toBe('running');
+    const second = await repair(tasks, queues, ['there/1/1']);
     expect(second).toEqual({ enqueued: [], takenBack: [], failed: [] });
   });
 });
@@ -184,8 +196,8 @@ test('reconcile: rows without a job get one, lost workers lose their tasks, the 
 test('reconcile: a processing job that failed for good fails its task with the reason, and can be queued again', async () => {
   await withTasks(async (tasks, queues) => {
     await tasks.create(submission, null);
-    await tasks.claim(1, 'w');
-    await tasks.move(1, 'running', 'completed');
+    const epoch = (await tasks.runs.claim(1, 'w', ON))?.epoch ?? 0;
+    await tasks.runs.end(1, epoch, { to: 'completed', outcome: 'completed', route: 'none' });
     await queues.get(PROCESSING_QUEUE).add('task', { taskId: 1 }, { jobId: 'task-1', attempts: 1 });
     const worker = openWorker(PROCESSING_QUEUE, redis, async () => {
       throw new Error('the trace is not one');
@@ -194,7 +206,7 @@ test('reconcile: a processing job that failed for good fails its task with the r
     await once(worker, 'failed');
     await worker.close();
 
-    expect((await reconcile(tasks, queues, () => false, signal)).failed).toEqual([1]);
+    expect((await repair(tasks, queues, [])).failed).toEqual([1]);
     expect(await tasks.find(1)).toMatchObject({
       task: { status: 'failed_processing' },
       errors: ['the trace is not one'],
@@ -207,7 +219,7 @@ test('reconcile: a processing job that failed for good fails its task with the r
 
 test('without Redis a producer is told at once, and the queue works again when it is back', async () => {
   await using queues = new Queues(redis, quiet);
-  const task = { id: 1, priority: 1, machine: null, platform: null, arch: null, tags: [] };
+  const task = queued({ id: 1 });
   await queues.enqueueAnalysis(task);
   await server[Symbol.asyncDispose]();
   await once(redis, 'close').catch(quiet);
@@ -216,5 +228,5 @@ test('without Redis a producer is told at once, and the queue works again when i
   server = await startPrivateRedis(home.redis, signal);
   await back;
   await queues.enqueueAnalysis({ ...task, id: 2 });
-  expect(await queues.states(LANE, [1, 2])).toEqual(['present', 'present']);
+  expect(await queues.lanes.has([1, 2])).toEqual([true, true]);
 });

@@ -5,7 +5,7 @@ import { openDatabase } from '#storage/database.js';
 import { findSample, tasksOfSample } from '#storage/samples.js';
 import type { ListPlace, TaskFilter } from '#storage/task-details.js';
 import { Tasks } from '#storage/tasks.js';
-import { aSubmission } from '../support/task.js';
+import { aSubmission, ON } from '../support/task.js';
 import { onEachDatabase } from '../support/databases.js';
 
 onEachDatabase((fresh, kind) => {
@@ -87,7 +87,7 @@ onEachDatabase((fresh, kind) => {
 
   test('of many workers that claim a task one wins', async () => {
     const { id } = await tasks.create(submission, null);
-    const claims = await Promise.all(Array.from({ length: 10 }, (_, n) => tasks.claim(id, `w${n}`)));
+    const claims = await Promise.all(Array.from({ length: 10 }, (_, n) => tasks.runs.claim(id, `w${n}`, ON)));
     const won = claims.filter((claim) => claim !== null);
     expect(won).toHaveLength(1);
     expect(won[0]).toMatchObject({ attempt: 1, epoch: 1, task: { id, status: 'running' } });
@@ -95,31 +95,36 @@ onEachDatabase((fresh, kind) => {
 
   test('a worker that lost its task cannot end the run of the next one', async () => {
     const { id } = await tasks.create(submission, null);
-    const first = await tasks.claim(id, 'w1');
+    const first = await tasks.runs.claim(id, 'w1', ON);
     expect(await tasks.move(id, 'running', 'pending')).toBe(true);
-    const second = await tasks.claim(id, 'w2');
-    expect(await tasks.move(id, 'running', 'completed', { epoch: first?.epoch ?? 0 })).toBe(false);
-    expect([...(await tasks.heartbeat('w1', [id]))]).toEqual([]);
-    expect([...(await tasks.heartbeat('w2', [id])).keys()]).toEqual([id]);
-    expect([...(await tasks.heartbeat('w2', []))]).toEqual([]); // what it does not hold it does not keep alive
-    expect(
-      await tasks.move(id, 'running', 'completed', { epoch: second?.epoch ?? 0, route: 'inetsim' }),
-    ).toBe(true);
-    expect(await tasks.get(id)).toMatchObject({
-      status: 'completed',
-      route: 'inetsim',
-      completedOn: expect.any(Date),
+    const second = await tasks.runs.claim(id, 'w2', ON);
+    const [old = 0, now = 0] = [first?.epoch, second?.epoch];
+    const completed = { to: 'completed', outcome: 'timed_out', route: 'inetsim' } as const;
+    expect(await tasks.runs.end(id, old, completed)).toBe(false);
+    expect(await tasks.runs.end(id, old, { to: 'pending', handedBack: true })).toBe(false);
+    expect([await tasks.runs.holds(id, old), await tasks.runs.holds(id, now)]).toEqual([false, true]);
+    expect([...(await tasks.runs.of('w1'))]).toEqual([]);
+    expect([...(await tasks.runs.of('w2'))]).toEqual([[id, now]]);
+    const errors = [
+      { action: 'CAPTURE_FAILED', message: 'no dump' },
+      { action: 'INTERNAL', message: 'nor that' },
+    ];
+    expect(await tasks.runs.end(id, now, { ...completed, errors })).toBe(true);
+    expect(await tasks.find(id)).toMatchObject({
+      task: { status: 'completed', outcome: 'timed_out', route: 'inetsim', completedOn: expect.any(Date) },
+      errors: ['no dump', 'nor that'],
     });
+    expect(await tasks.runs.holds(id, now)).toBe(false);
   });
 
   test('a run handed back does not count, one taken back does', async () => {
     const { id } = await tasks.create(submission, null);
-    const first = await tasks.claim(id, 'w');
-    expect(await tasks.handBack(id, first?.epoch ?? 0)).toBe(true);
+    const first = await tasks.runs.claim(id, 'w', ON);
+    expect(await tasks.runs.end(id, first?.epoch ?? 0, { to: 'pending', handedBack: true })).toBe(true);
     expect(await tasks.get(id)).toMatchObject({ status: 'pending', startedOn: null });
-    expect(await tasks.claim(id, 'w')).toMatchObject({ attempt: 1, epoch: 2 });
+    expect(await tasks.runs.claim(id, 'w', ON)).toMatchObject({ attempt: 1, epoch: 2 });
     await tasks.move(id, 'running', 'pending');
-    expect(await tasks.claim(id, 'w')).toMatchObject({ attempt: 2, epoch: 3 });
+    expect(await tasks.runs.claim(id, 'w', ON)).toMatchObject({ attempt: 2, epoch: 3 });
   });
 
   test('a move that the states do not allow is a mistake of the program', async () => {
@@ -136,7 +141,7 @@ onEachDatabase((fresh, kind) => {
       [3, new Date('2020-01-01T00:00:00Z')],
     ]);
     for (const [id, completedOn] of times) {
-      await tasks.claim(id, 'w');
+      await tasks.runs.claim(id, 'w', ON);
       await tasks.move(id, 'running', 'completed', { completedOn });
     }
     expect(await ids({})).toEqual([2, 4, 3, 1]);
@@ -162,17 +167,8 @@ onEachDatabase((fresh, kind) => {
 
   test('a task shows its guest and its errors', async () => {
     const { id } = await tasks.create(submission, null);
-    const guest = {
-      name: 'g1',
-      label: 'g1',
-      manager: 'qemu',
-      status: 'starting',
-      startedOn: new Date('2020-01-01T00:00:00Z'),
-      shutdownOn: null,
-    } as const;
-    await tasks.putGuest(id, guest);
-    await tasks.putGuest(id, { ...guest, name: 'g2' });
-    await tasks.guestStatus(id, 'stopped');
+    const claim = await tasks.runs.claim(id, 'w', { ...ON, name: 'g2' });
+    await tasks.runs.end(id, claim?.epoch ?? 0, { to: 'pending', handedBack: true });
     await tasks.addError(id, 'MACHINE_START_FAILED', 'first');
     await tasks.addError(id, null, 'x'.repeat(1_000_000));
     const found = await tasks.find(id);
@@ -189,8 +185,8 @@ onEachDatabase((fresh, kind) => {
         both.map((one) => one.create({ ...submission, tags: ['a', 'b'] }, sample)),
       );
       expect(made.map((task) => task.id).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
-      expect(await theirs.claim(1, 'w')).not.toBeNull();
-      expect(await tasks.claim(1, 'w')).toBeNull();
+      expect(await theirs.runs.claim(1, 'w', ON)).not.toBeNull();
+      expect(await tasks.runs.claim(1, 'w', ON)).toBeNull();
     } finally {
       await other.destroy();
     }
@@ -247,8 +243,8 @@ onEachDatabase((fresh, kind) => {
   test('the counts follow every task through every change', async () => {
     const made = await Promise.all(Array.from({ length: 6 }, () => tasks.create(submission, null)));
     const [first = 0, second = 0, third = 0] = made.map((task) => task.id);
-    await tasks.claim(first, 'w');
-    await tasks.claim(second, 'w');
+    await tasks.runs.claim(first, 'w', ON);
+    await tasks.runs.claim(second, 'w', ON);
     await tasks.move(second, 'running', 'completed');
     await tasks.delete(third, ['pending']);
     await db

@@ -8,7 +8,7 @@ import { Deliveries } from '#storage/deliveries.js';
 import { Tasks } from '#storage/tasks.js';
 import { Webhooks } from '#storage/webhooks.js';
 import { onEachDatabase } from '../support/databases.js';
-import { aSubmission } from '../support/task.js';
+import { aSubmission, ON } from '../support/task.js';
 
 const secret = 'whsec_x';
 
@@ -52,7 +52,9 @@ onEachDatabase((fresh, kind) => {
         for (const to of way) {
           if (!canMove(status, to)) continue;
           const moved =
-            to === 'running' ? (await tasks.claim(id, 'w')) !== null : await tasks.move(id, status, to);
+            to === 'running'
+              ? (await tasks.runs.claim(id, 'w', ON)) !== null
+              : await tasks.move(id, status, to);
           expect(moved).toBe(true);
           status = to;
           if (TERMINAL.includes(to)) ends.push(to);
@@ -77,10 +79,10 @@ onEachDatabase((fresh, kind) => {
     const gone = await hook();
     await webhooks.disable(gone.id);
     const { id } = await tasks.create(aSubmission(), null);
-    await tasks.claim(id, 'w');
+    await tasks.runs.claim(id, 'w', ON);
     expect(await deliveries.page(made.id, 9)).toEqual([]);
-    expect(await tasks.cancel(id, 'Cancelled')).toBe(true);
-    expect(await tasks.cancel(id, 'Cancelled')).toBe(false);
+    expect(await tasks.cancel(id, 'Cancelled')).not.toBeNull();
+    expect(await tasks.cancel(id, 'Cancelled')).toBeNull();
     await db.query(`UPDATE tasks SET status = 'failed_analysis', route = 'none' WHERE id = ${id}`);
     const rows = await deliveries.page(made.id, 9);
     expect(rows).toMatchObject([

@@ -11,6 +11,7 @@ import { fetchToExamine } from '../../apps/worker/fetch-to-examine.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, form, post, submit } from '../support/api-client.js';
 import { BUCKET, startS3, type TestS3 } from '../support/s3-server.js';
+import { ON } from '../support/task.js';
 
 const never = new AbortController().signal;
 const SAMPLE = 'a sample of many hosts';
@@ -23,7 +24,7 @@ let worker: { readonly home: HomePaths; readonly artifacts: ArtifactStore };
 /** What a worker on a host of its own does with a task, up to its report. */
 async function analyze(id: number): Promise<void> {
   const { tasks } = api.context;
-  const claim = await tasks.claim(id, 'elsewhere');
+  const claim = await tasks.runs.claim(id, 'elsewhere', ON);
   if (!claim) throw new Error('not pending');
   const { task, epoch } = claim;
   const dir = await worker.artifacts.begin(task, epoch, never);
@@ -32,7 +33,8 @@ async function analyze(id: number): Promise<void> {
   await writeFile(join(dir, 'dump.pcap'), 'packets');
   await writeFile(join(dir, 'shots', '0001.png'), 'a picture');
   await worker.artifacts.save(id, epoch, never);
-  expect(await tasks.move(id, 'running', 'completed', { epoch })).toBe(true);
+  const completed = { to: 'completed', outcome: 'completed', route: 'none' } as const;
+  expect(await tasks.runs.end(id, epoch, completed)).toBe(true);
   await worker.artifacts.publish(id, epoch, never);
 }
 

@@ -1,33 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { analysisQueue, openWorker } from '#queue/queues.js';
 import { workerId } from '#queue/worker-id.js';
+import { Workers } from '#storage/workers.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, drive, submit, viewTask } from '../support/api-client.js';
+import { aMachine } from '../support/machine.js';
+import { ON, queued } from '../support/task.js';
 
 let api: TestApi;
-const LANE = analysisQueue('default');
 
 const cancel = async (id: number | string) => ask(api, `/tasks/cancel/${id}`, { method: 'POST' });
 const explain = async (id: number, by = api) =>
   (await ask(by, `/tasks/explain/${id}`)).body as unknown as Record<string, unknown>;
-
-const machine = (name: string, tags: readonly string[] = []) =>
-  ({
-    name,
-    label: name,
-    platform: 'linux',
-    tags,
-    ip: '10.0.2.15',
-    resultServer: { ip: '10.0.2.2', port: 2042 },
-    arch: 'x64',
-    reserved: false,
-    snapshot: null,
-  }) as const;
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(5);
-}
 
 describe('POST /tasks/cancel/<id>', () => {
   beforeAll(async () => {
@@ -39,27 +22,35 @@ describe('POST /tasks/cancel/<id>', () => {
 
   test('a pending task leaves the queue and has failed, with an error that says why', async () => {
     const id = await submit(api, 'p', 'p');
-    expect(await api.context.queues.states(LANE, [id])).toEqual(['present']);
+    expect(await api.context.queues.lanes.has([id])).toEqual([true]);
     expect(await cancel(id)).toMatchObject({ status: 200, body: { status: 'OK' } });
     const task = await viewTask(api, id);
     expect(task).toMatchObject({
       status: 'failed_analysis',
       errors: [expect.stringContaining('[CANCELLED]')],
     });
-    expect(await api.context.queues.states(LANE, [id])).toEqual(['none']);
-    expect(await api.context.tasks.claim(id, 'w')).toBeNull();
+    expect(await api.context.queues.lanes.has([id])).toEqual([false]);
+    expect(await api.context.tasks.runs.claim(id, 'w', ON)).toBeNull();
   });
 
   test('a running task has failed, and nothing its worker does makes it end another way', async () => {
-    const { tasks } = api.context;
+    const { runs } = api.context.tasks;
     const id = await submit(api, 'r', 'r');
-    const epoch = (await tasks.claim(id, 'w'))?.epoch ?? 0;
+    const epoch = (await runs.claim(id, 'w', ON))?.epoch ?? 0;
     expect((await cancel(id)).status).toBe(200);
-    expect(await tasks.holds(id, epoch)).toBe(false);
-    expect(await tasks.heartbeat('w', [id])).toEqual(new Map());
-    expect(await tasks.move(id, 'running', 'completed', { epoch })).toBe(false);
-    expect(await tasks.handBack(id, epoch)).toBe(false);
+    expect(await runs.holds(id, epoch)).toBe(false);
+    expect((await runs.of('w')).has(id)).toBe(false);
+    expect(await runs.end(id, epoch, { to: 'completed', outcome: 'completed', route: 'none' })).toBe(false);
+    expect(await runs.end(id, epoch, { to: 'pending', handedBack: true })).toBe(false);
     expect((await viewTask(api, id)).status).toBe('failed_analysis');
+  });
+
+  test('the worker that runs it gets a letter', async () => {
+    const id = await submit(api, 'm', 'm');
+    await api.context.tasks.runs.claim(id, 'host/1/1', ON);
+    expect((await cancel(id)).status).toBe(200);
+    const letters = await api.context.queues.redis.lrange('malkoha:mail:host/1/1', 0, -1);
+    expect(letters.map((letter) => JSON.parse(letter) as unknown)).toEqual([{ kind: 'tasks' }]);
   });
 
   test('one whose analysis is done, or that has ended, is refused with a sentence; one that is not there is a 404', async () => {
@@ -80,24 +71,23 @@ describe('POST /tasks/cancel/<id>', () => {
     expect((await ask(api, `/tasks/cancel/${id}`, foreign)).status).toBe(403);
   });
 
-  test('while a worker still holds what was cancelled it cannot be deleted, afterwards it can', async () => {
-    const id = await submit(api, 'h', 'h');
-    let letGo = (): void => {};
-    const held = new Promise<void>((resolve) => (letGo = resolve));
-    const worker = openWorker(LANE, api.context.queues.redis, async (job) => {
-      if (job.data.taskId === id) await held;
-    });
-    await until(
-      async () => (await api.context.queues.place(await api.context.tasks.get(id))).state === 'taken',
-    );
-    expect((await cancel(id)).status).toBe(200);
-    expect(await ask(api, `/tasks/delete/${id}`)).toMatchObject({
-      status: 500,
-      body: { message: 'The task is currently being processed, cannot delete' },
-    });
-    letGo();
-    await until(async () => (await ask(api, `/tasks/delete/${id}`)).status === 200);
-    await worker.close();
+  test('while a worker still has to stop what was cancelled it cannot be deleted, afterwards it can', async () => {
+    const { db, tasks } = api.context;
+    const workers = new Workers(db);
+    await workers.register({ id: 'host/1/1', name: 'host', host: 'host', version: '1' });
+    const [stopped, lost] = [await submit(api, 'h', 'h'), await submit(api, 'i', 'i')];
+    for (const id of [stopped, lost]) {
+      await tasks.runs.claim(id, 'host/1/1', ON);
+      expect((await cancel(id)).status).toBe(200);
+      expect(await ask(api, `/tasks/delete/${id}`)).toMatchObject({
+        status: 500,
+        body: { message: 'The task is currently being processed, cannot delete' },
+      });
+    }
+    await tasks.runs.stopped(stopped);
+    expect((await ask(api, `/tasks/delete/${stopped}`)).status).toBe(200);
+    await workers.remove(['host/1/1']); // it will never say so
+    expect((await ask(api, `/tasks/delete/${lost}`)).status).toBe(200);
   });
 });
 
@@ -125,8 +115,8 @@ describe('GET /tasks/explain/<id>', () => {
       machines: { matching: 0, free: 0 },
       estimate: null,
     });
-    await machines.register('nowhere/1/1', [machine('old')]);
-    await machines.register(workerId(), [machine('g1'), machine('g2')]);
+    await machines.register('nowhere/1/1', [aMachine('old')]);
+    await machines.register(workerId(), [aMachine('g1'), aMachine('g2')]);
     await machines.update('g1', { locked: true });
     expect(await explain(windows)).toMatchObject({
       reason: 'no_matching_machine',
@@ -136,7 +126,7 @@ describe('GET /tasks/explain/<id>', () => {
       status: 'pending',
       reason: 'ahead_in_lane',
       message: '1 task is ahead of it in its lane.',
-      lane: 'default',
+      lane: 'any',
       ahead: 1,
       position: 2,
     });
@@ -150,22 +140,22 @@ describe('GET /tasks/explain/<id>', () => {
     const urgent = await submit(api, 'd', 'd', { priority: '9' });
     expect([(await explain(urgent))['position'], (await explain(first))['position']]).toEqual([1, 2]);
 
+    // A worker takes it out of its lane, and runs it.
+    expect((await api.context.queues.lanes.take(() => true))?.id).toBe(urgent);
     await drive(api, urgent, 'running');
     const begun = (await tasks.get(urgent)).startedOn?.getTime() ?? 0;
     await tasks.move(urgent, 'running', 'completed', { completedOn: new Date(begun + 30_000) });
     expect(await explain(urgent)).toMatchObject({ reason: 'processing', ahead: null, estimate: null });
     for (const name of ['g1', 'g2', 'old']) await machines.update(name, { locked: true });
     const { estimate } = await explain(second);
-    // Three tasks before it, for the job of the urgent one is still there; three machines of half a minute each.
-    expect(estimate).toEqual({ start_in_seconds: 30 });
+    // One task is before it; three machines of half a minute each.
+    expect(estimate).toEqual({ start_in_seconds: 20 });
   });
 
   test('running, ended, unknown', async () => {
     const id = await submit(api, 'x', 'x');
     await drive(api, id, 'running');
-    const on = { label: 'g1', manager: 'qemu', startedOn: new Date(), shutdownOn: null } as const;
-    await api.context.tasks.putGuest(id, { ...on, name: 'guest7', status: 'running' });
-    expect(await explain(id)).toMatchObject({ reason: 'running', message: 'It runs on guest7.' });
+    expect(await explain(id)).toMatchObject({ reason: 'running', message: `It runs on ${ON.name}.` });
     await drive(api, id, 'failed_analysis');
     expect(await explain(id)).toMatchObject({ reason: 'ended', lane: null, position: null });
     expect((await ask(api, '/tasks/explain/424242')).status).toBe(404);
@@ -173,23 +163,20 @@ describe('GET /tasks/explain/<id>', () => {
   });
 
   test('a job that is lost, and one that could not begin and is tried again', async () => {
-    const { queues, tasks } = api.context;
+    const { queues } = api.context;
     const lost = await submit(api, 'l', 'l');
     await queues.remove(lost);
     expect(await explain(lost)).toMatchObject({ reason: 'not_queued', ahead: null });
     const again = await submit(api, 'm', 'm', { priority: '99' });
-    const worker = openWorker(LANE, queues.redis, async () => {
-      throw new Error('no machine starts');
-    });
-    await until(async () => (await queues.place(await tasks.get(again))).state === 'delayed');
-    await worker.close();
+    await queues.remove(again);
+    await queues.enqueueAnalysis(queued({ id: again }), { delayMs: 60_000 });
     expect(await explain(again)).toMatchObject({ reason: 'retrying' });
   });
 
   test('a full disk, and a Redis that is away', async () => {
     await using full = await startApi();
     const id = await submit(full, 'f', 'f');
-    await full.context.machines.register(workerId(), [machine('g1')]);
+    await full.context.machines.register(workerId(), [aMachine('g1')]);
     Object.assign(full.context, {
       settings: {
         ...full.context.settings,

@@ -7,6 +7,7 @@ import { Tasks } from '#storage/tasks.js';
 import { startApi, startBeside, type TestApi } from '../support/api.js';
 import { ask, drive, submit } from '../support/api-client.js';
 import { messages, take, words, type Message } from '../support/sse.js';
+import { ON } from '../support/task.js';
 
 let api: TestApi;
 
@@ -36,7 +37,7 @@ async function all(stream: AsyncGenerator<Message>): Promise<Message[]> {
 /** pending → running → completed, and nobody publishes it: as of a process that died right after its commit. */
 async function completeInSilence(id: number): Promise<void> {
   const tasks = new Tasks(api.context.db);
-  await tasks.claim(id, 'w');
+  await tasks.runs.claim(id, 'w', ON);
   await tasks.move(id, 'running', 'completed');
 }
 

@@ -9,6 +9,7 @@ import { openWorker, PROCESSING_QUEUE } from '#queue/queues.js';
 import { analysisDir } from '#storage/analyses.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, drive, leave, submit } from '../support/api-client.js';
+import { ON } from '../support/task.js';
 
 const run = promisify(execFile);
 const JS = "eval('alert(1)')";
@@ -113,7 +114,7 @@ describe('REST API: tasks, reports and files', () => {
       [await submit(fresh, '1', 'one', { owner: 'ann' }), '2020-01-01T00:00:00Z'],
       [await submit(fresh, '2', 'two'), '2020-01-02T00:00:00Z'],
     ] as const) {
-      await tasks.claim(id, 'w');
+      await tasks.runs.claim(id, 'w', ON);
       await tasks.move(id, 'running', 'completed', { completedOn: new Date(when) });
     }
     await submit(fresh, '3', 'three');

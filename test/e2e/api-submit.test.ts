@@ -3,7 +3,6 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { analysisQueue, jobId } from '#queue/queues.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, form, PLAIN_DATE, submit, viewTask } from '../support/api-client.js';
 
@@ -231,8 +230,7 @@ describe('REST API: submissions', () => {
     await using fresh = await startApi();
     const { queues, tasks } = fresh.context;
     const first = await submit(fresh, 'a', 'a', { priority: '7' });
-    const job = await queues.get(analysisQueue('default')).getJob(jobId(first));
-    expect(job?.data).toEqual({ taskId: first });
+    expect(await queues.place(first)).toEqual({ state: 'waiting', ahead: 0 });
     await fresh.redis[Symbol.asyncDispose]();
     const second = await submit(fresh, 'b', 'b');
     expect(await tasks.status(second)).toBe('pending');

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import type { TaskStatus } from '#domain/task.js';
 import { analysisDir } from '#storage/analyses.js';
+import type { Tasks } from '#storage/tasks.js';
 import type { TestApi } from './api.js';
+import { ON } from './task.js';
 
 export const HEADERS = {
   server: 'Machete Server',
@@ -115,9 +117,17 @@ export async function drive(
 ): Promise<void> {
   for (const to of statuses) {
     const from = (await tasks.status(id)) ?? 'pending';
-    if (to === 'running') expect(await tasks.claim(id, 'w')).not.toBeNull();
+    if (to === 'running') expect(await tasks.runs.claim(id, 'w', ON)).not.toBeNull();
+    else if (from === 'running' && to !== 'recovered') expect(await end(tasks, id, to)).toBe(true);
     else expect(await tasks.move(id, from, to)).toBe(true);
   }
+}
+
+async function end(tasks: Tasks, id: number, to: TaskStatus): Promise<boolean> {
+  const epoch = (await tasks.runs.of('w')).get(id) ?? 0;
+  if (to === 'completed') return tasks.runs.end(id, epoch, { to, outcome: to, route: 'none' });
+  if (to === 'pending') return tasks.runs.end(id, epoch, { to, handedBack: true });
+  return tasks.runs.end(id, epoch, { to: 'failed_analysis', outcome: 'guest_lost' });
 }
 
 /** What a worker would leave in the analysis folder. */

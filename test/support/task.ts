@@ -1,4 +1,18 @@
 import type { Submission, Task } from '#domain/task.js';
+import type { QueuedTask } from '#queue/lane-queue.js';
+import type { MachineOfRun } from '#storage/runs.js';
+
+/** A machine for who claims a task without one. */
+export const ON: MachineOfRun = { name: 'linux1', label: 'linux1', manager: 'fake' };
+
+/** What the lanes are told of a task that any machine may run; `changes` say what matters to the test. */
+export function queued(changes: Partial<QueuedTask> & Pick<QueuedTask, 'id'>): QueuedTask {
+  return {
+    ...{ priority: 1, machine: null, platform: null, arch: null, tags: [] },
+    ...{ addedOn: new Date('2024-01-01T09:00:00Z'), submitter: null, owner: null },
+    ...changes,
+  };
+}
 
 /** A URL and nothing asked for; `changes` say what matters to the test. */
 export function aSubmission(changes: Partial<Submission> = {}): Submission {

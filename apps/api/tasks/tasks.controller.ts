@@ -55,8 +55,6 @@ export class TasksController {
   async #take(id: number, status: TaskStatus): Promise<boolean> {
     const { tasks, queues } = this.by;
     if (!TERMINAL.includes(status) && !(await queues.remove(id))) return false;
-    // A worker that was told to stop may still hold a cancelled task; with Redis away nobody can tell.
-    if (status === 'failed_analysis' && !(await queues.remove(id).catch(() => true))) return false;
     return tasks.delete(id, [status]);
   }
 }
