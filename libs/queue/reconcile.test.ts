@@ -18,8 +18,8 @@ test('larger priorities come first, and every integer is a priority BullMQ takes
 });
 
 test('this process is alive, one with its pid but another start is gone, other hosts are not judged', () => {
-  expect(workerIsGone(workerId())).toBe(false);
-  expect(workerIsGone(workerId().replace(/\d+$/, '1'))).toBe(true);
+  expect(workerIsGone(workerId('here'))).toBe(false);
+  expect(workerIsGone(workerId('here').replace(/\d+\/here$/, '1/here'))).toBe(true);
   expect(workerIsGone('another-host/1/1')).toBe(false);
   expect(startTime(2 ** 40)).toBeNull();
   expect(startTime(-1)).toBeNull();

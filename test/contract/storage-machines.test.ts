@@ -21,11 +21,10 @@ onEachDatabase((fresh) => {
     await machines.register('host/1/1', [aMachine('linux1'), aMachine('linux2')]);
     await machines.update('linux1', { locked: true, status: 'running' });
     const before = await machines.list();
-    await machines.register(
-      'host/2/2',
-      [aMachine('linux1', { tags: ['new'] }), aMachine('linux2')],
-      (worker) => worker === 'host/1/1',
-    );
+    await machines.register('host/2/2', [aMachine('linux1', { tags: ['new'] }), aMachine('linux2')], {
+      isGone: (worker) => worker === 'host/1/1',
+      isBefore: () => false,
+    });
     const after = await machines.list();
     expect(after.map(({ id, name }) => ({ id, name }))).toEqual(before.map(({ id, name }) => ({ id, name })));
     expect(after[0]).toMatchObject({ tags: ['new'], locked: false, worker: 'host/2/2' });

@@ -116,7 +116,7 @@ describe('GET /tasks/explain/<id>', () => {
       estimate: null,
     });
     await machines.register('nowhere/1/1', [aMachine('old')]);
-    await machines.register(workerId(), [aMachine('g1'), aMachine('g2')]);
+    await machines.register(workerId('here'), [aMachine('g1'), aMachine('g2')]);
     await machines.update('g1', { locked: true });
     expect(await explain(windows)).toMatchObject({
       reason: 'no_matching_machine',
@@ -176,7 +176,7 @@ describe('GET /tasks/explain/<id>', () => {
   test('a full disk, and a Redis that is away', async () => {
     await using full = await startApi();
     const id = await submit(full, 'f', 'f');
-    await full.context.machines.register(workerId(), [aMachine('g1')]);
+    await full.context.machines.register(workerId('here'), [aMachine('g1')]);
     Object.assign(full.context, {
       settings: {
         ...full.context.settings,

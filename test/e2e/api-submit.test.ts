@@ -283,7 +283,10 @@ describe('REST API: submissions', () => {
       locked_changed_on: expect.stringMatching(PLAIN_DATE),
     });
     expect((await ask(fresh, '/cuckoo/status')).body.machines).toEqual({ available: 0, total: 1 });
-    await fresh.context.machines.register('w2', [machine], (worker) => worker === 'w');
+    await fresh.context.machines.register('w2', [machine], {
+      isGone: (worker) => worker === 'w',
+      isBefore: () => false,
+    });
     expect((await ask(fresh, '/machines/view/g1')).body.machine).toMatchObject({ id: 1, locked: false });
     expect(await ask(fresh, '/machines/view/none')).toMatchObject({
       status: 404,
