@@ -9,6 +9,6 @@ export type TestPhase = (typeof TEST_PHASES)[number];
 export interface MachineTest {
   /** Milliseconds of each phase that was begun. */
   readonly phases: Readonly<Partial<Record<TestPhase, number>>>;
-  /** Where it failed, and why; null: it passed. */
-  readonly failed: { readonly phase: TestPhase; readonly reason: string } | null;
+  /** Where it failed (null: before it began), and why; null: it passed. */
+  readonly failed: { readonly phase: TestPhase | null; readonly reason: string } | null;
 }
