@@ -9,6 +9,9 @@ import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { RouteTable } from './route-table.js';
+import { MachineStatesController } from './scheduling/machine-states.controller.js';
+import { SchedulerController } from './scheduling/scheduler.controller.js';
+import { WorkersController } from './scheduling/workers.controller.js';
 import { StatusController } from './status.controller.js';
 import { AgainController } from './tasks/again.controller.js';
 import { CancelController } from './tasks/cancel.controller.js';
@@ -44,6 +47,9 @@ export class ApiModule {
         EvidenceController,
         FilesController,
         MachinesController,
+        MachineStatesController,
+        WorkersController,
+        SchedulerController,
         StatusController,
         HealthController,
         MetricsController,
