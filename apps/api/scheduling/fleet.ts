@@ -14,7 +14,9 @@ const NO_WORKER = 'its worker has ended';
 
 export interface FleetMachine {
   readonly row: MachineRow;
-  /** The process that has it; null: none has. */
+  /** A process has it. */
+  readonly manned: boolean;
+  /** That process; null also while it registers. */
   readonly worker: WorkerRow | null;
   readonly state: MachineRow['state'];
   readonly reason: string | null;
@@ -45,8 +47,9 @@ export class Fleet {
     const byId = new Map(workers.map((worker) => [worker.id, worker]));
     const machines = rows.map((row): FleetMachine => {
       const worker = byId.get(row.worker) ?? null;
-      if (hasWorker(row, worker)) return { row, worker, state: row.state, reason: row.reason };
-      return { row, worker: null, state: 'disabled', reason: NO_WORKER };
+      if (!isManned(row, worker))
+        return { row, manned: false, worker: null, state: 'disabled', reason: NO_WORKER };
+      return { row, manned: true, worker, state: row.state, reason: row.reason };
     });
     return { machines, workers };
   }
@@ -58,6 +61,6 @@ export function isAlive({ id, heartbeatOn }: WorkerRow): boolean {
 }
 
 /** A worker that ends leaves its machines disabled, and then has no row any more. */
-function hasWorker(row: MachineRow, worker: WorkerRow | null): boolean {
+function isManned(row: MachineRow, worker: WorkerRow | null): boolean {
   return worker === null ? !workerIsGone(row.worker) && row.state !== 'disabled' : isAlive(worker);
 }

@@ -92,9 +92,8 @@ export class MachineStatesController {
     @Query('wait') wait?: unknown,
   ): Promise<{ test: MachineTestView }> {
     const seconds = readWait(wait);
-    const { row, worker, state, reason } = await this.#find(name);
-    if (worker === null && state === 'disabled')
-      throw problem(409, `The machine cannot be tested: ${reason ?? 'it has no worker'}`);
+    const { row, manned } = await this.#find(name);
+    if (!manned) throw problem(409, 'The machine cannot be tested: its worker has ended');
     const { notes, queues } = this.by;
     const answer = await notes.ask(row.name);
     await send(queues.redis, row.worker, { kind: 'test', machine: row.name, answer });
