@@ -21,6 +21,7 @@ import { CreateUrlController } from './tasks/create-url.controller.js';
 import { EventsController } from './tasks/events.controller.js';
 import { EvidenceController } from './tasks/evidence.controller.js';
 import { ExplainController } from './tasks/explain.controller.js';
+import { FailedController } from './tasks/failed.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
@@ -39,6 +40,7 @@ export class ApiModule {
         AgainController,
         TasksController,
         ListController,
+        FailedController,
         EventsController,
         CancelController,
         ExplainController,

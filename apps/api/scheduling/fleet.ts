@@ -1,9 +1,9 @@
-import { LEASE_MS } from '#queue/liveness.js';
 import { workerIsGone } from '#queue/worker-id.js';
 import type { MachineRow } from '#storage/entities/machine.entity.js';
 import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import type { Machines } from '#storage/machines.js';
 import type { Workers } from '#storage/workers.js';
+import { isAlive as isHeard } from '../health/checks.js';
 import { cached, shared } from '../shared.js';
 
 /** Milliseconds that the machines of a submission may be old: a lab's machines change by the day. */
@@ -56,8 +56,8 @@ export class Fleet {
 }
 
 /** Gives signs of life, as far as is known here. */
-export function isAlive({ id, heartbeatOn }: WorkerRow): boolean {
-  return !workerIsGone(id) && Date.now() - heartbeatOn.getTime() <= LEASE_MS;
+export function isAlive(worker: WorkerRow): boolean {
+  return !workerIsGone(worker.id) && isHeard(worker);
 }
 
 /** A worker that ends leaves its machines disabled, and then has no row any more. */
