@@ -25,7 +25,7 @@ export async function testMachine(
   const { log } = by;
   const { failed, phases } = await result(machine, by);
   if (failed === null) log('info', 'tested', { machine, phases });
-  else log('warn', `test failed: ${failed.reason}`, { machine, stage: failed.phase, phases });
+  else log('warn', `test failed: ${failed.reason}`, { machine, stage: failed.phase ?? 'wait', phases });
   await by.notes
     .answer(answer, { failed, phases })
     .catch((error: unknown) =>
