@@ -1,33 +1,23 @@
+import type { Redis } from 'ioredis';
 import { leaderOf } from '#queue/liveness.js';
 import { send } from '#queue/mail.js';
-import type { Redis } from 'ioredis';
+import { Seldom } from './seldom.js';
 
 /** Milliseconds between two letters: one look of the reconciler is for all tasks that came until then. */
 const QUIET_MS = 1_000;
 
 /** Asks the worker that repairs the lab to look now, not at its next round. */
 export class RepairBell implements AsyncDisposable {
-  #timer: NodeJS.Timeout | undefined;
-  #again = false;
+  readonly #letters = new Seldom(QUIET_MS, () => void this.#send());
 
   constructor(private readonly redis: Redis) {}
 
   ring(): void {
-    if (this.#timer !== undefined) {
-      this.#again = true;
-      return;
-    }
-    void this.#send();
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (!this.#again) return;
-      this.#again = false;
-      this.ring();
-    }, QUIET_MS).unref();
+    this.#letters.ask();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#letters[Symbol.dispose]();
   }
 
   /** Never rejects: the reconciler looks by itself, later. */
