@@ -4,6 +4,8 @@ import { reason, SandboxError } from '#domain/errors.js';
 export type ChildMessage =
   | { readonly kind: 'progress'; readonly line: string; readonly lasting: boolean }
   | { readonly kind: 'ready'; readonly url?: string }
+  /** It ends because an operator said so: it is not to be started again. */
+  | { readonly kind: 'drained' }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly help: string };
 
 /** Tells the supervisor; does nothing in a process started by hand. */

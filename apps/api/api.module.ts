@@ -9,6 +9,9 @@ import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RefusedController } from './refused.controller.js';
 import { RouteTable } from './route-table.js';
+import { MachineStatesController } from './scheduling/machine-states.controller.js';
+import { SchedulerController } from './scheduling/scheduler.controller.js';
+import { WorkersController } from './scheduling/workers.controller.js';
 import { StatusController } from './status.controller.js';
 import { AgainController } from './tasks/again.controller.js';
 import { CancelController } from './tasks/cancel.controller.js';
@@ -18,6 +21,7 @@ import { CreateUrlController } from './tasks/create-url.controller.js';
 import { EventsController } from './tasks/events.controller.js';
 import { EvidenceController } from './tasks/evidence.controller.js';
 import { ExplainController } from './tasks/explain.controller.js';
+import { FailedController } from './tasks/failed.controller.js';
 import { ListController } from './tasks/list.controller.js';
 import { ReportController } from './tasks/report.controller.js';
 import { ShotsController } from './tasks/shots.controller.js';
@@ -36,6 +40,7 @@ export class ApiModule {
         AgainController,
         TasksController,
         ListController,
+        FailedController,
         EventsController,
         CancelController,
         ExplainController,
@@ -44,6 +49,9 @@ export class ApiModule {
         EvidenceController,
         FilesController,
         MachinesController,
+        MachineStatesController,
+        WorkersController,
+        SchedulerController,
         StatusController,
         HealthController,
         MetricsController,

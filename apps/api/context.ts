@@ -3,6 +3,7 @@ import type { HomePaths } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import type { ArtifactStore } from '#storage/artifacts/store.js';
 import type { EventLog } from '#queue/events.js';
+import type { MachineNotes } from '#queue/machine-notes.js';
 import type { Queues } from '#queue/queues.js';
 import type { Deliveries } from '#storage/deliveries.js';
 import type { Machines } from '#storage/machines.js';
@@ -13,6 +14,8 @@ import type { DataSource } from 'typeorm';
 import type { Log } from '../log.js';
 import type { FactsThreads } from './facts/facts-threads.js';
 import type { ApiMetrics } from './metrics/api-metrics.js';
+import type { Fleet } from './scheduling/fleet.js';
+import type { RepairBell } from './scheduling/repair-bell.js';
 import type { TaskWatch } from './task-watch.js';
 import type { Deliverer } from './webhooks/deliverer.js';
 
@@ -25,7 +28,10 @@ export class Context {
   readonly artifacts!: ArtifactStore;
   readonly machines!: Machines;
   readonly workers!: Workers;
+  readonly fleet!: Fleet;
   readonly queues!: Queues;
+  readonly notes!: MachineNotes;
+  readonly repair!: RepairBell;
   readonly events!: EventLog;
   readonly watch!: TaskWatch;
   readonly webhooks!: Webhooks;

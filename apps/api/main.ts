@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
-import { loadSettings } from '#config/settings.js';
+import { loadSettings, type CuckooSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { aborted } from '../aborted.js';
@@ -22,6 +22,8 @@ await runMain(async () => {
       home: { type: 'string' },
       host: { type: 'string', short: 'H' },
       port: { type: 'string', short: 'p' },
+      queue: { type: 'string' },
+      database: { type: 'string' },
     },
   });
   const dir = values.home ?? process.env['MALKOHA_HOME'];
@@ -37,8 +39,14 @@ await runMain(async () => {
   if (tokens.length === 0) log('info', 'no token is set: every program of this host may use the API');
 
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
-  const bound = { ...settings.cuckoo, api: { ...api, host } };
-  const context = await openContext({ home: dir, settings: bound, log, shutdown }, cleanup);
+  const { queue, database } = settings.cuckoo;
+  const wanted: CuckooSettings = {
+    ...settings.cuckoo,
+    api: { ...api, host },
+    queue: { ...queue, ...(values.queue && { connection: values.queue }) },
+    database: { ...database, ...(values.database && { connection: values.database }) },
+  };
+  const context = await openContext({ home: dir, settings: wanted, log, shutdown }, cleanup);
   const app = await createServer(context);
   cleanup.defer(() => app.close());
   try {

@@ -3,6 +3,7 @@ import { homePaths, withArtifacts } from '#config/home.js';
 import type { CuckooSettings } from '#config/settings.js';
 import { TERMINAL } from '#domain/task.js';
 import { changeEvent, EventLog } from '#queue/events.js';
+import { MachineNotes } from '#queue/machine-notes.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import type { ArtifactStore } from '#storage/artifacts/store.js';
@@ -19,6 +20,8 @@ import type { Log } from '../log.js';
 import { openArtifacts } from '../open-artifacts.js';
 import { Context } from './context.js';
 import { sweepScratch } from './downloads/scratch.js';
+import { Fleet } from './scheduling/fleet.js';
+import { RepairBell } from './scheduling/repair-bell.js';
 import { TaskWatch } from './task-watch.js';
 import { FactsThreads } from './facts/facts-threads.js';
 import { ApiMetrics } from './metrics/api-metrics.js';
@@ -58,6 +61,8 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
   const tasks = new Tasks(db, (task, status) => void events.publish(changeEvent(task, status)));
   const watch = new TaskWatch(tasks, onError);
   const queues = cleanup.use(new Queues(redis, onError, settings.scheduler));
+  const machines = new Machines(db);
+  const workers = new Workers(db);
   const webhooks = new Webhooks(db);
   const deliveries = new Deliveries(db);
   const { targets } = home;
@@ -75,9 +80,12 @@ export async function openContext(options: ContextOptions, cleanup: Cleanup): Pr
     db,
     tasks,
     artifacts,
-    machines: new Machines(db),
-    workers: new Workers(db),
+    machines,
+    workers,
+    fleet: new Fleet(machines, workers),
     queues,
+    notes: new MachineNotes(redis),
+    repair: cleanup.use(new RepairBell(redis)),
     events,
     watch,
     webhooks,

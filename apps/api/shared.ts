@@ -17,3 +17,15 @@ export function shared<T>(work: () => Promise<T>): () => Promise<T> {
   };
   return () => (next ??= begin());
 }
+
+/** What `work` last answered, for `ms` milliseconds: for what may be that old. A failure is told once, and not kept. */
+export function cached<T>(ms: number, work: () => Promise<T>): () => Promise<T> {
+  let kept: { readonly answer: Promise<T>; readonly until: number } | null = null;
+  return () => {
+    if (kept !== null && performance.now() < kept.until) return kept.answer;
+    const answer = work();
+    kept = { answer, until: performance.now() + ms };
+    answer.catch(() => (kept = null)); // whoever asked sees the error
+    return answer;
+  };
+}

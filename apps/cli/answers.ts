@@ -60,21 +60,10 @@ export const explanation = z.looseObject({
   position: z.int().nullable(),
   machines: z.looseObject({ matching: z.int(), free: z.int() }).nullable(),
   estimate: z.looseObject({ start_in_seconds: z.number().nullable() }).nullable(),
+  outcome: z.string().nullish(),
+  attempts: z.int().optional(),
+  last_error: z.string().nullish(),
 });
-
-const machine = z.looseObject({
-  name: z.string(),
-  platform: z.string(),
-  ip: z.string(),
-  tags: z.array(z.string()),
-  snapshot: z.string().nullish(),
-  locked: z.boolean(),
-  locked_changed_on: z.string().nullish(),
-  status: z.string().nullish(),
-});
-export type MachineBody = z.infer<typeof machine>;
-
-export const machineList = z.looseObject({ machines: z.array(machine) });
 
 const disk = z.looseObject({ free: z.number(), total: z.number() });
 

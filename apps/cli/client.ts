@@ -51,44 +51,40 @@ export class Client {
       'content-length': String(head.length + size + tail.length),
     };
     const init = { method: 'POST', headers, body, duplex: 'half' } as const;
-    return (await this.#ask('/tasks/create/file', answers.created, init)).task_id;
+    return (await this.ask('/tasks/create/file', answers.created, init)).task_id;
   }
 
   async submitUrl(url: string, fields: Fields): Promise<number> {
     const body = new URLSearchParams({ ...fields, url });
-    return (await this.#ask('/tasks/create/url', answers.created, { method: 'POST', body })).task_id;
+    return (await this.ask('/tasks/create/url', answers.created, { method: 'POST', body })).task_id;
   }
 
   /** Unfinished tasks first, then in the order in which they were completed. */
   async list({ status, owner, limit, offset }: ListQuery): Promise<z.infer<typeof answers.taskList>> {
     const query = new URLSearchParams({ ...(status && { status }), ...(owner && { owner }) });
-    return this.#ask(`/tasks/list/${limit}/${offset}?${query.toString()}`, answers.taskList);
+    return this.ask(`/tasks/list/${limit}/${offset}?${query.toString()}`, answers.taskList);
   }
 
   /** The task now, or as soon as its status changes within `waitSeconds`. */
   async view(task: number, waitSeconds = 0): Promise<answers.TaskBody> {
-    return (await this.#ask(`/tasks/view/${task}?wait=${waitSeconds}`, answers.taskView)).task;
+    return (await this.ask(`/tasks/view/${task}?wait=${waitSeconds}`, answers.taskView)).task;
   }
 
   async cancel(task: number): Promise<object> {
-    return this.#ask(`/tasks/cancel/${task}`, answers.ok, { method: 'POST' });
+    return this.ask(`/tasks/cancel/${task}`, answers.ok, { method: 'POST' });
   }
 
   async delete(task: number): Promise<object> {
-    return this.#ask(`/tasks/delete/${task}`, answers.ok);
+    return this.ask(`/tasks/delete/${task}`, answers.ok);
   }
 
   /** Why it waits, and how long it still may. */
   async explain(task: number): Promise<z.infer<typeof answers.explanation>> {
-    return this.#ask(`/tasks/explain/${task}`, answers.explanation);
-  }
-
-  async machines(): Promise<z.infer<typeof answers.machineList>> {
-    return this.#ask('/machines/list', answers.machineList);
+    return this.ask(`/tasks/explain/${task}`, answers.explanation);
   }
 
   async status(): Promise<z.infer<typeof answers.daemonStatus>> {
-    return this.#ask('/cuckoo/status', answers.daemonStatus);
+    return this.ask('/cuckoo/status', answers.daemonStatus);
   }
 
   /** Is a daemon there? One that wants a token is. */
@@ -136,7 +132,8 @@ export class Client {
     }
   }
 
-  async #ask<S extends z.ZodType>(path: string, schema: S, init?: Init): Promise<z.infer<S>> {
+  /** @throws what the server says; DAEMON_UNREACHABLE when it is none of ours */
+  async ask<S extends z.ZodType>(path: string, schema: S, init?: Init): Promise<z.infer<S>> {
     const answer = await this.#send(path, init);
     return this.#checked(schema, await answer.text());
   }
@@ -191,7 +188,7 @@ export class Refusal extends Error {
   }
 }
 
-interface Init {
+export interface Init {
   readonly method?: 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<RequestInit['body']>;

@@ -20,6 +20,11 @@ const CONNECTION_HELP = `${HOME_HELP}
   --token T         API token (default: $MALKOHA_TOKEN, else api_token in that
                     cuckoo.conf unless --host is given)`;
 
+const PLACES_HELP = `  --queue URL       Redis of the lab: redis://… or unix:///… (default: [queue]
+                    connection in cuckoo.conf, else that of the home folder)
+  --database URL    database of the lab: postgresql://… or sqlite:///… (default:
+                    [database] connection in cuckoo.conf, else a file there)`;
+
 const EXIT_HELP = `Exit code: 0 done, 1 it failed (the reason is on stderr), 2 wrong usage,
 130 interrupted.`;
 
@@ -42,6 +47,7 @@ starts everything it needs, and stops it at the end.
                     route=inetsim|drop
   --machine M       run on this machine only
   --platform P      run on a machine of this platform (linux, windows)
+  --arch A          run on a machine of this architecture (x64, x86, arm64)
   --tags A,B        run on a machine that has all of these tags
                     and what else \`malkoha help submit\` has for a submission
   --machinery M     what runs the machines when no daemon runs: qemu, or fake to
@@ -71,6 +77,41 @@ exits; a second Ctrl-C ends everything at once.
   --port P          port of the REST API (default 8090)
 ${HOME_HELP}`,
   },
+  api: {
+    summary: 'run the REST API alone, in the foreground',
+    load: () => import('./commands/api.js'),
+    help: `usage: malkoha api [options]
+
+Runs the REST API without machines or a queue of its own, beside the workers of
+a lab, until Ctrl-C. Once it is ready, stdout has one line of JSON with its URL.
+
+  -H, --host H      address to listen on (default: [api] host in cuckoo.conf;
+                    another than loopback needs a token there)
+  -p, --port P      port (default: [api] port in cuckoo.conf, 8090)
+${PLACES_HELP}
+${HOME_HELP}
+
+${EXIT_HELP}`,
+  },
+  worker: {
+    summary: 'run a worker with its machines alone, in the foreground',
+    load: () => import('./commands/worker.js'),
+    help: `usage: malkoha worker [options]
+
+Runs a worker: it has machines, takes tasks of the lab's queue and writes their
+reports, until Ctrl-C (what cannot finish is handed back and stays pending), or
+until it is drained (\`malkoha help machine\`).
+
+  --name N          its name in the lab, and before those of its default machines
+                    (default: the host's name)
+  --machinery M,…   what runs the machines: qemu, fake, or both
+                    (default: [cuckoo] machinery in cuckoo.conf, qemu)
+  --machines N      how many default guests of each machinery
+${PLACES_HELP}
+${HOME_HELP}
+
+${EXIT_HELP}`,
+  },
   submit: {
     summary: 'hand files or URLs to a running daemon',
     load: () => import('./commands/submit.js'),
@@ -89,6 +130,7 @@ task's id, one a line.
                     route=inetsim|drop
   --machine M       run on this machine only
   --platform P      run on a machine of this platform (linux, windows)
+  --arch A          run on a machine of this architecture (x64, x86, arm64)
   --tags A,B        run on a machine that has all of these tags
   --memory          dump the machine's memory at the end
   --clock TIME      what the guest's clock says (default: now), such as
@@ -103,7 +145,7 @@ ${CONNECTION_HELP}
 ${EXIT_HELP}`,
   },
   task: {
-    summary: 'list, view, watch, explain, cancel, delete tasks; get reports',
+    summary: 'list, view, watch, explain, cancel, delete, retry; get reports',
     load: () => import('./commands/task.js'),
     help: `usage: malkoha task list [--status S] [--owner NAME] [--limit N] [--offset N]
        malkoha task view ID
@@ -112,20 +154,28 @@ ${EXIT_HELP}`,
        malkoha task explain ID
        malkoha task cancel ID
        malkoha task delete ID
+       malkoha task failed [--outcome O] [--since TIME] [--limit N]
+       malkoha task retry ID…|--outcome O|--all
 
 list      unfinished tasks first, then in the order in which they were completed
 view      all about one task
 watch     what happens to it, until it has ended (1 when it failed);
           without ID, to all tasks until Ctrl-C
 report    its report, to stdout or to a file
-explain   why it still waits, and for how long
+explain   what it waits for, and for how long; how it ended
 cancel    end it, whether it waits or runs
 delete    remove it and what its analysis left; not while it runs
+failed    tasks that ended without a report, and why; the newest first
+retry     try failed ones again: as a new task when the analysis failed, else
+          their report is made again; --all leaves out cancelled ones
 
   --status S        pending, running, completed, reported, recovered,
                     failed_analysis, failed_processing, failed_reporting
   --owner NAME      as given when it was submitted
   --limit N, --offset N   which part of the list (default: the first 100)
+  --outcome O       ended so: vm_start_failed, agent_unreachable, worker_lost,
+                    guest_lost, processing_failed … (docs/howto/operate.md)
+  --since TIME      ended later, such as "2026-12-24 18:00:00"
   --format F        json (the default), html, pdf, maec, maec5, metadata;
                     as archives all, dropped, package_files
   -o, --output FILE   write the report there; a terminal is only given text
@@ -136,10 +186,27 @@ ${CONNECTION_HELP}
 ${EXIT_HELP}`,
   },
   machine: {
-    summary: 'list the machines',
+    summary: 'list, show, test, disable, enable, drain machines',
     load: () => import('./commands/machine.js'),
-    help: `usage: malkoha machine list [options]
+    help: `usage: malkoha machine list
+       malkoha machine show NAME
+       malkoha machine disable NAME…
+       malkoha machine enable NAME…
+       malkoha machine test NAME [--timeout N]
+       malkoha machine drain NAME… [--timeout N]
+       malkoha machine drain --worker NAME [--timeout N]
 
+list      what each machine does, and why it does not work
+show      all about one machine: its last error, what waits for it
+disable   take no more tasks; what it runs goes on. Stays over restarts
+enable    take tasks again
+test      restore, start and stop it, as soon as no task has it; 1 when it fails.
+          A quarantined one that passes is back, one that fails is quarantined
+drain     disable machines and wait until they are idle; or let a worker end
+          after what it runs, and wait for that
+
+  --timeout N       seconds to wait (default: test 300, drain 600); what was
+                    asked for goes on all the same
   --json            what the REST API says, as one JSON document on stdout,
                     nothing else there
 ${CONNECTION_HELP}
@@ -150,6 +217,9 @@ ${EXIT_HELP}`,
     summary: 'tell whether a daemon is up, and how busy it is',
     load: () => import('./commands/status.js'),
     help: `usage: malkoha status [options]
+
+Tells what waits in which lane and for how long, what runs, which machines do
+not work and why, and which workers take no tasks.
 
   --json            what the REST API says, as one JSON document on stdout,
                     nothing else there

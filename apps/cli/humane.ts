@@ -45,3 +45,12 @@ export function clockTime(instant: string | undefined): string {
   const date = new Date(instant ?? NaN);
   return (Number.isNaN(date.getTime()) ? new Date() : date).toTimeString().slice(0, 8);
 }
+
+/** A date of an answer in ISO 8601, as shortDate writes it, here; other text stays. */
+export function shortInstant(instant: string, now: Date): string {
+  const date = new Date(instant);
+  if (Number.isNaN(date.getTime())) return instant;
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return shortDate(`${day} ${date.toTimeString().slice(0, 8)}`, now);
+}

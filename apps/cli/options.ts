@@ -48,6 +48,17 @@ export function taskId(command: string, positionals: readonly string[]): number 
   );
 }
 
+/** The arguments of a command about machines: at least one, at most `most`. @throws USAGE */
+export function machineNames(
+  command: string,
+  positionals: readonly string[],
+  most = Infinity,
+): readonly string[] {
+  if (positionals.length > 0 && positionals.length <= most) return positionals;
+  const how = most === 1 ? 'one machine by its name' : 'at least one machine';
+  throw new SandboxError('USAGE', `${command}: name ${how} (\`malkoha machine list\` shows them)`);
+}
+
 /** For commands that only take options. @throws USAGE */
 export function noArguments(command: string, positionals: readonly string[]): void {
   if (positionals[0] !== undefined)

@@ -12,6 +12,7 @@ export const SUBMISSION = {
   options: { type: 'string' },
   machine: { type: 'string' },
   platform: { type: 'string' },
+  arch: { type: 'string' },
   tags: { type: 'string' },
   custom: { type: 'string' },
   owner: { type: 'string' },

@@ -7,6 +7,7 @@ import { loadSettings, type CuckooSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { changeEvent, EventLog } from '#queue/events.js';
 import { HEARTBEAT_MS } from '#queue/liveness.js';
+import { MachineNotes } from '#queue/machine-notes.js';
 import { Bells, receive, type Letter } from '#queue/mail.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
@@ -28,6 +29,7 @@ import type { Analyst } from './analyst.js';
 import { Dispatcher } from './dispatcher.js';
 import { consumeProcessing } from './examine-queue.js';
 import { MachineStates } from './machine-states.js';
+import { testMachine } from './machine-test.js';
 import { openLab } from './open-lab.js';
 import { Presence } from './presence.js';
 import { Repair } from './repair.js';
@@ -123,8 +125,10 @@ await runMain(async () => {
     }),
   );
   lab.onResultBytes = (bytes) => metrics.resultBytes(bytes);
+  const notes = new MachineNotes(redis);
   lab.onMachine = (machine, change) => {
     states.changed(machine, change);
+    if (change.reason != null) void notes.failed(machine, change.reason).catch(onQueueError);
     dispatcher.wake();
   };
   const register = async (): Promise<void> => {
@@ -150,6 +154,7 @@ await runMain(async () => {
   });
   const onLetter = (letter: Letter): void => {
     if (letter.kind === 'tasks' || letter.kind === 'machines') void presence.look();
+    if (letter.kind === 'test') void testMachine(letter, { lab, notes, shutdown, log });
     if (letter.kind === 'lanes') {
       dispatcher.wake();
       void repair.look(shutdown);
@@ -174,6 +179,7 @@ await runMain(async () => {
   log('info', `ready with ${lab.machines.length} machines`);
   await Promise.race([aborted(shutdown), dispatcher.drained]);
   log('info', shutdown.aborted ? `ending: ${reason(shutdown.reason)}` : 'ending: drained');
+  if (!shutdown.aborted) tell({ kind: 'drained' });
 });
 if (process.connected) process.disconnect();
 

@@ -14,6 +14,11 @@ export const ERRORS = {
     help: 'Correct the named line; conf/ in the source holds every key with its default.',
   },
   SETUP_MISSING: { retry: false, http: 503, help: 'Run the printed command as root, then try again.' },
+  DATABASE_NEWER: {
+    retry: false,
+    http: 503,
+    help: 'Update Malkoha on this host to the version of the other processes of the lab; a database never goes back.',
+  },
   NO_DISK_SPACE: {
     retry: true,
     http: 507,

@@ -8,6 +8,7 @@ type Step =
   | { readonly do: 'acquire'; readonly tag: number }
   | { readonly do: 'release' | 'suspect' | 'cancel'; readonly which: number }
   | { readonly do: 'break' | 'mend' | 'disable' | 'enable'; readonly machine: number; readonly verb: number }
+  | { readonly do: 'test'; readonly machine: number }
   | { readonly do: 'wait'; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -27,6 +28,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       verb: fc.nat(2),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('test' as const), machine: fc.nat(2) }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.oneof(fc.nat(5_000), fc.nat(500)) }),
@@ -52,6 +54,7 @@ function world(delayMs: number) {
   const waiting: { cancel: AbortController; tag: number; number: number }[] = [];
   const served: { tag: number; number: number }[] = [];
   const wrongs: string[] = [];
+  const tested = { begun: 0, ended: 0 };
   let number = 0;
 
   const acquire = (tag: number) => {
@@ -76,9 +79,14 @@ function world(delayMs: number) {
       .start(never)
       .catch(() => undefined)
       .then(() => release(lease));
+  const test = (name: string) => {
+    tested.begun += 1;
+    const end = () => (tested.ended += 1);
+    pool.test(name, async () => undefined, never).then(end, end);
+  };
   const leased = () =>
     pool.states().flatMap(({ state, machine: { name } }) => (state === 'leased' ? [name] : []));
-  return { fake, pool, held, inUse, waiting, served, wrongs, acquire, release, use, leased };
+  return { fake, pool, held, inUse, waiting, served, wrongs, tested, acquire, release, use, test, leased };
 }
 
 async function act(action: Step, here: ReturnType<typeof world>): Promise<void> {
@@ -106,6 +114,9 @@ async function act(action: Step, here: ReturnType<typeof world>): Promise<void> 
     case 'disable':
     case 'enable':
       pool.setEnabled(NAMES[action.machine] ?? 'a', action.do === 'enable');
+      return;
+    case 'test':
+      here.test(NAMES[action.machine] ?? 'a');
       return;
     case 'wait':
       await jest.advanceTimersByTimeAsync(action.ms);
@@ -154,6 +165,7 @@ describe('whatever happens in whatever order', () => {
         await jest.advanceTimersByTimeAsync(300_000);
       }
       expect(waiting).toEqual([]);
+      expect(here.tested.ended).toBe(here.tested.begun);
       expect(allReady(pool)).toBe(true);
 
       const closed = pool.close(never);

@@ -1,10 +1,12 @@
 import { reason, SandboxError } from '#domain/errors.js';
+import type { MachineTest } from '#domain/machine-test.js';
 import { serves, wanted, type Machine, type MachineState, type Requirements } from '#domain/machine.js';
 import { linkedSignal } from './linked-signal.js';
 import type { MachineLease, MachineStatus } from './lease.js';
 import type { Machinery } from './machinery.js';
 import { bestMachine, isFree } from './pick.js';
 import { Slots } from './slots.js';
+import { Trial, type Answers } from './trial.js';
 import { until, untilSettled } from './until.js';
 
 export interface PoolOptions {
@@ -42,7 +44,12 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
   /** Calls on one machine follow each other. */
   busy: Promise<unknown>;
+  /** Tests that were asked for and have not begun: they come before the next task. */
+  readonly trials: Trial[];
 }
+
+/** Where a machine is left that no task has. */
+type Settled = 'ready' | 'free' | 'disabled';
 
 interface Waiter {
   readonly wants: Requirements;
@@ -129,6 +136,33 @@ export class MachinePool {
   }
 
   /**
+   * Tries a machine out as soon as no task has it: restores and starts it, waits until it `answers`, stops it, makes it
+   * ready again. Until then no task gets it. One that fails is quarantined with the reason; one that was quarantined and
+   * passes is back. A disabled one is left disabled.
+   *
+   * @throws NO_MATCHING_MACHINE when there is none of that name
+   */
+  async test(name: string, answers: Answers, signal: AbortSignal): Promise<MachineTest> {
+    const entry = this.#entries.find(({ machine }) => machine.name === name);
+    if (!entry)
+      throw new SandboxError('NO_MATCHING_MACHINE', `no machine here is named ${JSON.stringify(name)}`);
+    using link = linkedSignal([signal, this.#closing.signal], null);
+    return await until<MachineTest>(link.signal, (resolve) => {
+      const trial = new Trial(answers, link.signal, resolve);
+      entry.trials.push(trial);
+      // A task has it, or it is being tended: the test comes right after that.
+      if (entry.state !== 'leased' && entry.state !== 'restoring') {
+        this.#move(entry, 'restoring');
+        void this.#tend(entry);
+      }
+      return () => {
+        const at = entry.trials.indexOf(trial);
+        if (at !== -1) entry.trials.splice(at, 1);
+      };
+    });
+  }
+
+  /**
    * Ends the pool: waiters are turned away, restores cancelled, all machines stopped, leased ones too.
    *
    * @throws MACHINE_STOP_FAILED naming the machines that did not stop
@@ -207,18 +241,46 @@ export class MachinePool {
     if (entry.tended) return; // that one will see what has changed
     entry.tended = true;
     clearTimeout(entry.timer);
+    const trials: Trial[] = [];
     let outcome: () => void;
     try {
-      const state = await this.#restoreOrStop(entry);
+      let state: Settled;
+      do {
+        const trial = entry.trials.shift();
+        if (trial) trials.push(trial);
+        state = await (trial ? this.#try(entry, trial) : this.#settle(entry));
+      } while (entry.trials.length > 0);
       outcome = () => (state === 'disabled' ? this.#move(entry, state) : this.#offer(entry, state));
     } catch (error) {
       outcome = () => this.#quarantine(entry, reason(error));
     }
     entry.tended = false;
     if (!this.#closing.signal.aborted) outcome();
+    for (const trial of trials) trial.end();
   }
 
-  async #restoreOrStop(entry: Entry): Promise<'ready' | 'free' | 'disabled'> {
+  async #try(entry: Entry, trial: Trial): Promise<Settled> {
+    const { machine, machinery } = entry;
+    try {
+      const state = await trial.run(machine, {
+        restore: async () => {
+          if (!entry.off) await this.#stop(entry);
+          await this.#prepare(entry);
+        },
+        start: (signal) => this.#inTurn(entry, () => machinery.start(machine, signal)),
+        stop: () => this.#stop(entry),
+        ready: () => this.#settle(entry),
+      });
+      entry.failures = 0;
+      return state;
+    } catch (error) {
+      // Whoever asked has gone: that says nothing about the machine.
+      if (!trial.signal.aborted || this.#closing.signal.aborted) throw error;
+      return await this.#settle(entry);
+    }
+  }
+
+  async #settle(entry: Entry): Promise<Settled> {
     const { machine, machinery } = entry;
     for (;;) {
       const { enabled } = entry;
@@ -256,7 +318,8 @@ export class MachinePool {
   /** A machine that did not stop may still run malware: nobody gets it before it has stopped and been restored. */
   #quarantine(entry: Entry, why: string): void {
     if (this.#closing.signal.aborted) return;
-    const wait = Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LONGEST_RETRY_MS);
+    const wait =
+      entry.trials.length > 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LONGEST_RETRY_MS);
     entry.failures += 1;
     entry.off = false;
     // A disabled one is tested too: it may still run.
@@ -298,6 +361,7 @@ function newEntry(machinery: Machinery, machine: Machine): Entry {
   return {
     ...{ machine, machinery, state: 'restoring', reason: null, since: new Date(), retryAt: null },
     ...{ enabled: true, off: false, tended: false, failures: 0, timer: undefined, busy: Promise.resolve() },
+    trials: [],
   };
 }
 

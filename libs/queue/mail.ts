@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Lane } from './lanes.js';
+import { within } from './within.js';
 
 /** Says where to look; the truth is in SQL and in the lanes. A letter that is lost costs the time until the next look. */
 export type Letter =
@@ -8,8 +9,8 @@ export type Letter =
   | { readonly kind: 'tasks' }
   /** What an operator wants of its machines, or of itself, has changed. */
   | { readonly kind: 'machines' }
-  /** A machine is to be tested now. */
-  | { readonly kind: 'test'; readonly machine: string }
+  /** A machine is to be tested now; `answer` names the place for the result (machine-notes.ts). */
+  | { readonly kind: 'test'; readonly machine: string; readonly answer: string }
   /** There is a lane that was not there before. */
   | { readonly kind: 'lanes' };
 
@@ -19,15 +20,13 @@ const KEPT_S = 60;
 const BLOCK_S = 5;
 const RETRY_MS = 500;
 
-/** Never rejects: whoever waits for the letter looks by itself, later. */
+/** Never rejects, and never waits for a Redis that is away: whoever waits for the letter looks by itself, later. */
 export async function send(redis: Redis, worker: string, letter: Letter): Promise<void> {
+  if (redis.status !== 'ready') return;
   const box = `malkoha:mail:${worker}`;
-  await redis
-    .multi()
-    .rpush(box, JSON.stringify(letter))
-    .expire(box, KEPT_S)
-    .exec()
-    .catch(() => undefined);
+  await within(redis.multi().rpush(box, JSON.stringify(letter)).expire(box, KEPT_S).exec()).catch(
+    () => undefined,
+  );
 }
 
 /** The letters to one worker, over a connection of its own, until disposed. */

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseIntoClientConfig } from 'pg-connection-string';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm';
 import { reason, SandboxError } from '#domain/errors.js';
 import { DeliveryRow } from './entities/delivery.entity.js';
 import { ErrorRow } from './entities/error.entity.js';
@@ -55,7 +55,8 @@ interface Sqlite {
  * `connection` is `sqlite:///<path>` or a PostgreSQL URL; `timeoutMs` is how long to wait for a PostgreSQL connection.
  * Close it with `destroy()`.
  *
- * @throws CONFIG_INVALID for another kind of connection, SETUP_MISSING when it does not open
+ * @throws CONFIG_INVALID for another kind of connection, SETUP_MISSING when it does not open, DATABASE_NEWER when a
+ * newer version has migrated it
  */
 export async function openDatabase(connection: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<DataSource> {
   const db = new DataSource(await options(connection, timeoutMs));
@@ -65,6 +66,7 @@ export async function openDatabase(connection: string, timeoutMs = DEFAULT_TIMEO
     return db;
   } catch (cause) {
     if (db.isInitialized) await db.destroy();
+    if (cause instanceof SandboxError) throw cause;
     throw new SandboxError(
       'SETUP_MISSING',
       `the database did not open (${shown(connection)}): ${reason(cause)}`,
@@ -139,6 +141,7 @@ async function migrate(db: DataSource): Promise<void> {
   try {
     await guard.query(sqlite ? 'BEGIN IMMEDIATE' : `SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
     try {
+      await mustKnowAll(guard);
       // SQLite has one connection per process: the migrations run inside the transaction just begun.
       await db.runMigrations({ transaction: sqlite ? 'none' : 'each' });
       if (sqlite) await guard.query('COMMIT');
@@ -151,6 +154,19 @@ async function migrate(db: DataSource): Promise<void> {
   } finally {
     await guard.release();
   }
+}
+
+/** What a newer version made of the tables this one would read wrongly, or write. @throws DATABASE_NEWER */
+async function mustKnowAll(guard: QueryRunner): Promise<void> {
+  if (!(await guard.hasTable('migrations'))) return;
+  const done = (await guard.query('SELECT name FROM migrations ORDER BY timestamp')) as { name: string }[];
+  const known = new Set(MIGRATIONS.map(({ name }) => name));
+  const unknown = done.map(({ name }) => name).filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  throw new SandboxError(
+    'DATABASE_NEWER',
+    `the database was migrated by a newer version of Malkoha (${unknown.join(', ')}), which this one does not know`,
+  );
 }
 
 /** Without the password. */

@@ -80,7 +80,7 @@ export class Tasks {
     return found.task;
   }
 
-  async find(id: number): Promise<TaskDetails | null> {
+  async find(id: number): Promise<StoredTask | null> {
     return this.#stored.load(id);
   }
 

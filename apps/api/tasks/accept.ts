@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { reason, SandboxError } from '#domain/errors.js';
 import { serves } from '#domain/machine.js';
 import type { Submission } from '#domain/task.js';
+import type { MachineRow } from '#storage/entities/machine.entity.js';
 import { once, type Once, type RequestMark } from '#storage/idempotency.js';
 import { toMachine } from '#storage/machines.js';
 import type { Context } from '../context.js';
@@ -35,8 +36,12 @@ export async function accept<T>(
     return accepted.answer;
   });
   // The tasks are stored: from here on nothing may make the client send them again.
-  await warnOfNoMachine(tasks, by).catch((error: unknown) => by.log('warn', reason(error)));
+  const impossible = await warnOfNoMachine(tasks, by).catch((error: unknown) => {
+    by.log('warn', reason(error));
+    return 0;
+  });
   await enqueue(tasks, by);
+  if (impossible > 0) by.repair.ring();
   return answerOf(result);
 }
 
@@ -60,14 +65,24 @@ export async function enqueue(stored: readonly Stored[], { tasks, queues, log }:
   }
 }
 
-/** A task is taken all the same, as Cuckoo does; its `errors` tell early why it will fail. */
-async function warnOfNoMachine(tasks: readonly Stored[], by: Context): Promise<void> {
-  if (tasks.length === 0) return;
-  const machines = (await by.machines.list()).map(toMachine);
-  if (machines.length === 0) return;
+/**
+ * A task is taken all the same, as Cuckoo does; its `errors` tell early why it will fail. Returns how many no machine
+ * serves.
+ */
+async function warnOfNoMachine(tasks: readonly Stored[], by: Context): Promise<number> {
+  if (tasks.length === 0) return 0;
+  const suspects = servedByNone(tasks, await by.fleet.recent());
+  if (suspects.length === 0) return 0;
+  // What a second ago served none may do so now.
+  const impossible = servedByNone(suspects, await by.machines.list());
   const { message } = new SandboxError('NO_MATCHING_MACHINE', 'No machine matches what the task asks for');
-  for (const task of tasks) {
-    if (machines.some((machine) => serves(machine, task))) continue;
-    await by.tasks.addError(task.id, 'NO_MATCHING_MACHINE', message);
-  }
+  for (const task of impossible) await by.tasks.addError(task.id, 'NO_MATCHING_MACHINE', message);
+  return impossible.length;
+}
+
+/** Without any machine the lab is not up yet: nobody knows what it will have. */
+function servedByNone(tasks: readonly Stored[], rows: readonly MachineRow[]): readonly Stored[] {
+  const machines = rows.map(toMachine);
+  if (machines.length === 0) return [];
+  return tasks.filter((task) => !machines.some((machine) => serves(machine, task)));
 }

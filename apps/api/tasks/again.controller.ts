@@ -1,15 +1,14 @@
 import { Controller, Get, Param } from '@nestjs/common';
-import { reason } from '#domain/errors.js';
 import { formatOptions, parseOptions, type Submission, type Task } from '#domain/task.js';
 import { insertTask } from '#storage/insert-task.js';
-import { replaceTask } from '#storage/reschedule.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
 import { parseCount, readId } from '../paths.js';
 import { notFound, problem } from '../problem.js';
-import { accept, enqueue } from './accept.js';
+import { accept } from './accept.js';
 import { rebootTask, rereportTask, rescheduleTask } from './again.docs.js';
+import { examineAgain, isStored, replace, submissionOf } from './again.js';
 
 const NO_SUCH_TASK = 'There is no analysis with the specified ID';
 
@@ -30,15 +29,9 @@ export class AgainController {
     const priority = priorityText === undefined ? task.priority : parseCount(priorityText);
     if (priority === null) throw notFound();
     mustBeReplaceable(task);
-    if (!(await this.#isStored(task)))
+    if (!(await isStored(task, this.by)))
       throw problem(500, 'An error occurred while trying to reschedule the task');
-    const copy = { ...submissionOf(task), priority };
-    const id = await replaceTask(this.by.db, task, copy);
-    if (id === null) throw problem(409, 'The task changed at the same time: look at it, and try again');
-    this.by.tasks.announce(task.id, 'recovered');
-    await this.#forget(task);
-    await enqueue([{ ...copy, id }], this.by);
-    return { status: 'OK', task_id: id };
+    return { status: 'OK', task_id: await replace(task, { ...submissionOf(task), priority }, this.by) };
   }
 
   /** Makes the report again from what is stored. */
@@ -48,15 +41,7 @@ export class AgainController {
   async rereport(@Param('id') idText: string): Promise<{ readonly success: boolean }> {
     const task = await this.#task(idText, 'Task not found');
     if (task.status !== 'reported') return { success: false };
-    const success = await this.by.tasks.move(task.id, 'reported', 'completed');
-    if (success) {
-      await this.by.queues.enqueueProcessing(task).catch((error: unknown) => {
-        this.by.log('warn', `the reconciler will queue it for processing: ${reason(error)}`, {
-          task: task.id,
-        });
-      });
-    }
-    return { success };
+    return { success: await examineAgain(task, this.by) };
   }
 
   /** A task that goes on with a machine where an earlier one left it: package `reboot`, on the same kind of machine. */
@@ -69,7 +54,7 @@ export class AgainController {
     const missing = 'Error creating reboot task';
     const task = await this.#task(idText, missing);
     const { sample } = task;
-    if (sample === null || !(await this.#isStored(task))) throw problem(404, missing);
+    if (sample === null || !(await isStored(task, this.by))) throw problem(404, missing);
     const wanted = rebootOf(task);
     return accept(this.by, null, async (db) => {
       const id = await insertTask(db, wanted, { sampleId: sample.id });
@@ -83,47 +68,12 @@ export class AgainController {
     if (!found) throw problem(404, missing);
     return found.task;
   }
-
-  async #isStored({ sample }: Task): Promise<boolean> {
-    return sample === null || this.by.artifacts.hasSample(sample.sha256, this.by.shutdown);
-  }
-
-  /** The old task's job would be passed over by whoever takes it; until then it would be counted as waiting. */
-  async #forget(task: Task): Promise<void> {
-    await this.by.queues.remove(task.id).catch((error: unknown) => {
-      this.by.log('debug', reason(error), { task: task.id });
-    });
-  }
 }
 
 /** @throws 409 */
 function mustBeReplaceable({ status }: Task): void {
   if (status === 'running') throw problem(409, 'The task is running: cancel it first, or wait for its end');
   if (status === 'recovered') throw problem(409, 'The task has been rescheduled already');
-}
-
-/** What was asked for, without what became of it. */
-function submissionOf(task: Task): Submission {
-  const { category, target, timeout, priority, custom, owner, machine, platform, arch } = task;
-  const { tags, options, memory, enforceTimeout, clock, submitter } = task;
-  return {
-    category,
-    target,
-    package: task.package,
-    timeout,
-    priority,
-    custom,
-    owner,
-    machine,
-    platform,
-    arch,
-    tags,
-    options,
-    memory,
-    enforceTimeout,
-    clock,
-    submitter,
-  };
 }
 
 /** Of the old one's options only the name of the member counts: which file it is. */

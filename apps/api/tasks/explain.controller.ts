@@ -4,7 +4,7 @@ import { serves } from '#domain/machine.js';
 import type { Task } from '#domain/task.js';
 import type { LanePlace } from '#queue/lane-queue.js';
 import { laneOf } from '#queue/lanes.js';
-import { workerIsGone } from '#queue/worker-id.js';
+import { MAX_ATTEMPTS } from '#queue/reconcile.js';
 import { toMachine } from '#storage/machines.js';
 import { recentRunSeconds } from '#storage/recent-runs.js';
 import { Needs } from '../access/needs.js';
@@ -13,11 +13,15 @@ import { mustHaveSpace } from '../disk.js';
 import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';
+import type { FleetMachine } from '../scheduling/fleet.js';
+import { shared } from '../shared.js';
 import { explainTask, type ExplanationView } from './explain.docs.js';
-import { explain, type Facts } from './explain.js';
+import { explain, usableOf, type Candidate, type Facts } from './explain.js';
 
 @Controller('tasks/explain')
 export class ExplainController {
+  readonly #runSeconds = shared(() => recentRunSeconds(this.by.db));
+
   constructor(private readonly by: Context) {}
 
   /** Why the task is where it is. `lane`, `ahead`, `position` and `estimate` are null when it does not wait for its turn. */
@@ -28,10 +32,13 @@ export class ExplainController {
     const id = readId(idText);
     const found = await this.by.tasks.find(id);
     if (!found) throw problem(404, 'Task not found');
-    const { task, guest } = found;
-    const facts = { ...(await this.#facts(task)), status: task.status, machine: guest?.name ?? null };
+    const { task, guest, lease, errors } = found;
+    const facts: Facts = {
+      ...(await this.#facts(task)),
+      ...{ status: task.status, outcome: task.outcome, machine: guest?.name ?? null },
+      ...{ attempts: lease.attempt, maxAttempts: MAX_ATTEMPTS, lastError: errors.at(-1) ?? null },
+    };
     const { reason, message, ahead, estimate } = explain(facts);
-    const { matching, free } = facts.machines;
     return {
       task_id: id,
       status: task.status,
@@ -40,30 +47,24 @@ export class ExplainController {
       lane: ahead === null ? null : laneOf(task),
       ahead,
       position: ahead === null ? null : ahead + 1,
-      machines: { matching, free },
+      machines: usableOf(facts.candidates),
       estimate,
+      outcome: facts.outcome,
+      attempts: facts.attempts,
+      last_error: facts.lastError,
     };
   }
 
-  async #facts(task: Task): Promise<Omit<Facts, 'status' | 'machine'>> {
+  async #facts(task: Task): Promise<Pick<Facts, 'alive' | 'candidates' | 'disk' | 'place' | 'runSeconds'>> {
     const pending = task.status === 'pending';
-    const [machines, disk, place, runSeconds] = await Promise.all([
-      this.#machines(task),
+    const [{ machines }, disk, place, runSeconds] = await Promise.all([
+      this.by.fleet.now(),
       pending ? this.#diskFull() : null,
       pending ? this.#place(task) : null,
-      pending ? recentRunSeconds(this.by.db) : null,
+      pending ? this.#runSeconds() : null,
     ]);
-    return { machines, disk, place, runSeconds };
-  }
-
-  async #machines(task: Task): Promise<Facts['machines']> {
-    const alive = (await this.by.machines.list()).filter((row) => !workerIsGone(row.worker));
-    const matching = alive.filter((row) => serves(toMachine(row), task));
-    return {
-      alive: alive.length,
-      matching: matching.length,
-      free: matching.filter((row) => !row.locked).length,
-    };
+    const candidates = machines.filter(({ row }) => serves(toMachine(row), task)).map(candidate);
+    return { alive: machines.filter(({ manned }) => manned).length, candidates, disk, place, runSeconds };
   }
 
   async #diskFull(): Promise<string | null> {
@@ -74,4 +75,12 @@ export class ExplainController {
   async #place(task: Task): Promise<LanePlace | null> {
     return this.by.queues.place(task.id).catch(() => null);
   }
+}
+
+function candidate({ row, manned, worker, state, reason }: FleetMachine): Candidate {
+  const known = { name: worker?.name ?? row.worker, paused: worker?.paused ?? null };
+  return {
+    ...{ name: row.name, state, reason, nextTest: row.retryOn },
+    worker: manned ? known : null,
+  };
 }

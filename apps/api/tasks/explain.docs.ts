@@ -18,6 +18,9 @@ const explanation = z
       .object({ matching: z.int(), free: z.int() })
       .describe('Those that could run it, and how many of them are not in use.'),
     estimate: z.object({ start_in_seconds: z.int() }).nullable(),
+    outcome: z.string().nullable().describe('How its last run ended; `null` until one did.'),
+    attempts: z.int().describe('Runs that were begun.'),
+    last_error: z.string().nullable().describe('The last of its `errors`.'),
   })
   .meta({
     id: 'Explanation',
@@ -28,11 +31,14 @@ const explanation = z
         status: 'pending',
         reason: 'ahead_in_lane',
         message: '2 tasks are ahead of it in its lane.',
-        lane: 'default',
+        lane: 'any',
         ahead: 2,
         position: 3,
         machines: { matching: 4, free: 0 },
         estimate: { start_in_seconds: 42 },
+        outcome: null,
+        attempts: 0,
+        last_error: null,
       },
     ],
   });

@@ -28,7 +28,7 @@ export function readListQuery(query: Readonly<Record<string, unknown>>): ListQue
   const filter = {
     ...(status !== undefined && { status }),
     ...(owner !== undefined && { owner }),
-    ...(completedAfter !== undefined && { completedAfter: fromUnix(completedAfter) }),
+    ...(completedAfter !== undefined && { completedAfter: fromUnix('completed_after', completedAfter) }),
   };
   const possible = status === undefined || TASK_STATUSES.some((known) => known === status);
   return {
@@ -44,15 +44,20 @@ function readPage(query: Readonly<Record<string, unknown>>): Pick<ListQuery, 'pa
   if (query['cursor'] === undefined) {
     return { page: { ...(limit !== undefined && { limit }), ...(offset !== undefined && { offset }) } };
   }
-  const cursor = one(query, 'cursor');
-  const after = cursor === undefined ? null : parseCursor(cursor);
-  if (cursor !== undefined && after === null)
-    throw problem(400, '"cursor" must be a next_cursor of an earlier answer, or empty for the first page');
+  const after = place(one(query, 'cursor'));
   if (offset !== undefined) throw problem(400, 'Give "cursor" or "offset", not both');
   return { after, page: limit === undefined ? {} : { limit } };
 }
 
-function whole(query: Readonly<Record<string, unknown>>, name: string): number | undefined {
+/** Where a page begins; null: with the first. @throws 400 */
+export function place(cursor: string | undefined): ListPlace | null {
+  const after = cursor === undefined ? null : parseCursor(cursor);
+  if (cursor !== undefined && after === null)
+    throw problem(400, '"cursor" must be a next_cursor of an earlier answer, or empty for the first page');
+  return after;
+}
+
+export function whole(query: Readonly<Record<string, unknown>>, name: string): number | undefined {
   const text = one(query, name);
   if (text === undefined) return undefined;
   const value = parseCount(text);
@@ -61,7 +66,7 @@ function whole(query: Readonly<Record<string, unknown>>, name: string): number |
 }
 
 /** Of a parameter given twice the first counts; given empty, it is not given. */
-function one(query: Readonly<Record<string, unknown>>, name: string): string | undefined {
+export function one(query: Readonly<Record<string, unknown>>, name: string): string | undefined {
   const given = query[name];
   const value: unknown = Array.isArray(given) ? given[0] : given;
   if (typeof value !== 'string' || value === '') return undefined;
@@ -69,8 +74,8 @@ function one(query: Readonly<Record<string, unknown>>, name: string): string | u
   return value;
 }
 
-function fromUnix(text: string): Date {
+export function fromUnix(name: string, text: string): Date {
   const seconds = /^-?\d{1,15}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
-  if (!(Math.abs(seconds) <= LAST_SECOND)) throw problem(400, '"completed_after" must be Unix seconds');
+  if (!(Math.abs(seconds) <= LAST_SECOND)) throw problem(400, `"${name}" must be Unix seconds`);
   return new Date(seconds * 1000);
 }

@@ -31,10 +31,14 @@ export const wishes = {
 export const place = {
   package: z.string().meta({ description: 'How to run it; else its type decides.', examples: ['generic'] }),
   machine: z.string().meta({
-    description: 'Name or label of the machine; platform and tags then do not count.',
+    description: 'Name or label of the machine; platform, arch and tags then do not count.',
     examples: ['linux1'],
   }),
   platform: z.string().meta({ description: 'Of the machine.', examples: ['linux'] }),
+  arch: z.string().meta({
+    description: "Of the machine's processor: x64, x86, arm64 …; an x64 machine also runs what asks for x86.",
+    examples: ['x64'],
+  }),
 };
 
 export const unique = z

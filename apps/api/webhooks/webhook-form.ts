@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import type { NewWebhook } from '#storage/webhooks.js';
-import { readForm } from '../form.js';
+import { readFields } from '../json-form.js';
 import { problem } from '../problem.js';
 import { mustBeOutside } from './address.js';
 import { eventName } from './message.js';
@@ -18,34 +18,12 @@ const EVENTS = TERMINAL.map(eventName);
  * @throws 400 naming the field, 415
  */
 export async function readWebhook(request: FastifyRequest, allowPrivate: boolean): Promise<NewWebhook> {
-  const fields = typeof request.body === 'string' ? fromJson(request.body) : await readForm(request);
+  const fields = await readFields(request, { url: 'https://…' });
   return {
     url: readUrl((fields.get('url') ?? '').trim(), allowPrivate),
     secret: readSecret((fields.get('secret') ?? '').trim()),
     statuses: readEvents((fields.get('events') ?? '').split(',')),
   };
-}
-
-function fromJson(text: string): ReadonlyMap<string, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw problem(400, 'The body is not JSON', cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw problem(400, 'The body must be a JSON object: {"url": "https://…"}');
-  }
-  const pairs = Object.entries(value).flatMap(([name, given]): [string, string][] =>
-    given === null ? [] : [[name, textOf(name, given)]],
-  );
-  return new Map(pairs);
-}
-
-function textOf(name: string, given: unknown): string {
-  if (typeof given === 'string') return given;
-  if (Array.isArray(given) && given.every((item) => typeof item === 'string')) return given.join(',');
-  throw problem(400, `"${name}" must be text, or a list of texts`);
 }
 
 function readUrl(text: string, allowPrivate: boolean): string {

@@ -8,6 +8,8 @@ const TASK: Subcommands = {
   report: () => import('./task/report.js'),
   explain: () => import('./task/explain.js'),
   watch: () => import('./task/watch.js'),
+  failed: () => import('./task/failed.js'),
+  retry: () => import('./task/retry.js'),
 };
 
 export async function run(args: readonly string[]): Promise<number> {

@@ -3,7 +3,7 @@ import { loadSettings } from '#config/settings.js';
 import { aborted } from '../../aborted.js';
 import { interruptible } from '../interrupt.js';
 import { startLab } from '../lab/lab.js';
-import { chosenMachinery } from '../lab/machinery.js';
+import { chosenMachinery, mostMachines } from '../lab/machinery.js';
 import { homeFolder, noArguments, parse, wholeNumber } from '../options.js';
 import { createProgress } from '../progress.js';
 import { ensurePackages, labPackages } from '../setup/host-packages.js';
@@ -16,18 +16,13 @@ const OPTIONS = {
   port: { type: 'string' },
 } as const;
 
-/** More virtual machines than this on one host need a configuration of their own; fake ones cost next to nothing. */
-const MAX_MACHINES = 64;
-const MAX_FAKE_MACHINES = 1024;
-
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('up', args, OPTIONS);
   noArguments('up', positionals);
   const home = homePaths(homeFolder(values.home));
   const { settings, warnings } = await loadSettings(home.conf);
   const machinery = chosenMachinery(values.machinery, settings);
-  const max = machinery.includes('qemu') ? MAX_MACHINES : MAX_FAKE_MACHINES;
-  const machines = wholeNumber('machines', values.machines, { min: 1, max });
+  const machines = wholeNumber('machines', values.machines, { min: 1, max: mostMachines(machinery) });
   const host = values.host ?? settings.cuckoo.api.host;
   const port = wholeNumber('port', values.port, { min: 1, max: 65_535 }) ?? settings.cuckoo.api.port;
   const progress = createProgress();

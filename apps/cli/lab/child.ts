@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly graceMs: number;
   onMessage(message: ChildMessage): void;
   onRestart(why: string): void;
+  /** It has ended as an operator wanted, and is not started again. */
+  onDrained(): void;
 }
 
 /** A process that dies this often within the window is broken, not unlucky. */
@@ -27,6 +29,7 @@ const RESTART_DELAY_MS = 250;
 export class Child {
   #process: ChildProcess | null = null;
   #stopping = false;
+  #drained = false;
   #deaths: number[] = [];
   #failure: SandboxError | null = null;
   #onReady: () => void = () => {};
@@ -91,6 +94,7 @@ export class Child {
     child.once('exit', (code, signal) => void this.#died(code, signal));
     child.on('message', (message: ChildMessage) => {
       if (message.kind === 'ready') this.#onReady();
+      if (message.kind === 'drained') this.#drained = true;
       if (message.kind === 'failed') this.#failure = failure(message);
       this.options.onMessage(message);
     });
@@ -98,6 +102,10 @@ export class Child {
 
   async #died(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
     if (this.#stopping) return;
+    if (this.#drained) {
+      this.options.onDrained();
+      return;
+    }
     const how = signal === null ? `exit code ${code ?? '?'}` : signal;
     if (this.#failure !== null) {
       this.#broken.reject(this.#failure);

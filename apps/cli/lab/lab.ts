@@ -63,6 +63,11 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
           if (message.kind === 'progress') show(progress, message);
         },
         onRestart: (why) => progress.say(why),
+        onDrained: () =>
+          progress.say(
+            `the ${name} is drained: it has ended, and is not started again. What waits stays in the queue; ` +
+              '`malkoha worker`, or another `malkoha up`, goes on with it',
+          ),
       },
       starting.signal,
     ).catch((error: unknown) => {

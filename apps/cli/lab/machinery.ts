@@ -13,3 +13,12 @@ export function chosenMachinery(option: string | undefined, { cuckoo }: Settings
     `--machinery takes ${MACHINERIES.join(', ')}, or several of them separated by commas, not ${JSON.stringify(option)}`,
   );
 }
+
+/** More virtual machines than this on one host need a configuration of their own; fake ones cost next to nothing. */
+const MAX_MACHINES = 64;
+const MAX_FAKE_MACHINES = 1024;
+
+/** Default guests of each machinery. */
+export function mostMachines(machinery: readonly MachineryName[]): number {
+  return machinery.includes('qemu') ? MAX_MACHINES : MAX_FAKE_MACHINES;
+}

@@ -13,12 +13,21 @@ export interface HostPackage {
   readonly why: string;
 }
 
+const BZIP2: HostPackage = {
+  apt: 'bzip2',
+  program: 'bzip2',
+  why: 'packs the archives that the REST API gives out',
+};
+
+/** What an API alone needs. */
+export const API_PACKAGES: readonly HostPackage[] = [BZIP2];
+
 /** For each kind of machinery, what its machines need. */
 const MACHINERY_PACKAGES: Readonly<Record<MachineryName, readonly HostPackage[]>> = {
   qemu: [
     ...HOST_PACKAGES,
     { apt: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'the virtual machines' },
-    { apt: 'bzip2', program: 'bzip2', why: 'packs the archives that the REST API gives out' },
+    BZIP2,
     { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
   ],
   // The API says what to install when it is asked for an archive that it cannot pack.

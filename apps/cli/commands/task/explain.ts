@@ -23,6 +23,9 @@ export async function run(args: readonly string[]): Promise<number> {
         ['lane', why.lane],
         ['position', position === null ? null : `${position}${ahead === null ? '' : ` (${ahead} ahead)`}`],
         ['machines', machines && `${machines.matching} match, ${machines.free} free`],
+        ['attempts', why.attempts === undefined || why.attempts === 0 ? null : String(why.attempts)],
+        ['outcome', why.outcome],
+        ['last error', why.last_error],
         ['starts in', seconds === null ? null : `about ${formatSeconds(seconds)}`],
       ]),
     );

@@ -1,0 +1,5 @@
+import { setEnabled } from '../../set-enabled.js';
+
+export async function run(args: readonly string[]): Promise<number> {
+  return setEnabled('enable', args);
+}
