@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { reason, SandboxError } from '#domain/errors.js';
 
 /** What a process of the lab tells the one that supervises it, over Node's IPC channel. */
@@ -23,6 +24,7 @@ const LONGEST_END_MS = 18_000;
  */
 export function shutdownSignal(): AbortSignal {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // every run of a busy worker listens to it
   const end = (why: string) => () => controller.abort(new Error(why));
   // Ctrl-C on a terminal reaches the whole process group; under a supervisor its word counts, not the terminal's.
   if (process.send === undefined) process.once('SIGINT', end('interrupted'));

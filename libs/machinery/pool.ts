@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { reason, SandboxError } from '#domain/errors.js';
 import type { MachineTest } from '#domain/machine-test.js';
 import { serves, wanted, type Machine, type MachineState, type Requirements } from '#domain/machine.js';
@@ -65,7 +66,7 @@ export class MachinePool {
   readonly #entries: readonly Entry[];
   readonly #waiting: Waiter[] = [];
   readonly #slots: Slots;
-  readonly #closing = new AbortController();
+  readonly #closing = unbounded(new AbortController());
 
   /** Begins at once to make all machines ready. Machine names are unique over all `machineries`. */
   constructor(
@@ -355,6 +356,12 @@ export class MachinePool {
       }
     }
   }
+}
+
+/** Every machine listens to it. */
+function unbounded(controller: AbortController): AbortController {
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function newEntry(machinery: Machinery, machine: Machine): Entry {
