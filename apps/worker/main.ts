@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -60,6 +61,7 @@ await runMain(async () => {
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
 
   const worker = workerId(name);
+  await mkdir(home.storage, { recursive: true, mode: 0o700 });
   const database = { ...cuckoo.database, ...(values.database && { connection: values.database }) };
   const db = await openConfigured(database, home.database);
   cleanup.defer(() => db.destroy());
