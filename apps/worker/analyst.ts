@@ -254,6 +254,7 @@ async function publish({ claim, dir }: Current, { artifacts, log }: Analyst): Pr
 /** A full disk can be met anywhere; it is the operator's to mend, not a defect. */
 function codeOf(error: unknown): ErrorCode {
   if (error instanceof SandboxError) return error.code;
+  if (isDatabaseAway(error)) return 'DATABASE_UNAVAILABLE';
   return (error as NodeJS.ErrnoException).code === 'ENOSPC' ? 'NO_DISK_SPACE' : 'INTERNAL';
 }
 

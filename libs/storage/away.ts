@@ -9,9 +9,13 @@ import { QueryFailedError } from 'typeorm';
 const AWAY =
   /^(08...|40...|53...|57P..|SQLITE_(BUSY|FULL|IOERR).*|ECONN\w+|EPIPE|ENOENT|EAI_AGAIN|ETIMEDOUT)$/;
 
-/** What `pg` says without a code. */
-const LOST =
-  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/;
+/** What `pg` says without a code, and TypeORM of a connection that broke inside a transaction. */
+const LOST = new RegExp(
+  [
+    '^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error',
+    'Client was closed and is not queryable|Query runner already released|Transaction is not started yet)',
+  ].join('|'),
+);
 
 /** The database could not be asked, or could not answer: the same may work in a moment. Not: it refused what was asked. */
 export function isDatabaseAway(error: unknown): boolean {

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import type { DataSource } from 'typeorm';
 import { homePaths } from '#config/home.js';
 import { TERMINAL } from '#domain/task.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis } from '#queue/redis.js';
 import { openDatabase } from '#storage/database.js';
+import { ErrorRow } from '#storage/entities/error.entity.js';
 import { TaskRow } from '#storage/entities/task.entity.js';
 import { brokenPromises, installAudit, readAudit } from '../support/chaos/audit.js';
 import { IdleWatch } from '../support/chaos/idle-watch.js';
@@ -136,7 +138,7 @@ test(
       const unexpected = rows.filter(
         ({ id, outcome }) => outcome !== EXPECTED[accepted.get(id) ?? 'fake'] && outcome !== 'worker_lost',
       );
-      expect(unexpected).toEqual([]);
+      expect(await withReasons(db, unexpected)).toEqual([]);
       // Three lost workers in a row are bad luck, and few have it.
       expect(rows.filter(({ outcome }) => outcome === 'worker_lost').length).toBeLessThan(TASKS / 50);
       expect([...watch.violations]).toEqual([]);
@@ -158,6 +160,16 @@ test(
   },
   TIME_LIMIT_MS,
 );
+
+/** Why these ended as they did, for whoever reads the failure. */
+async function withReasons(db: DataSource, rows: readonly TaskRow[]) {
+  return Promise.all(
+    rows.map(async ({ id, status, outcome }) => ({
+      ...{ id, status, outcome },
+      errors: (await db.manager.findBy(ErrorRow, { taskId: id })).map(({ message }) => message),
+    })),
+  );
+}
 
 interface Addresses {
   readonly connection: string;
@@ -234,7 +246,7 @@ async function sampleUntil(
   }
 }
 
-async function ended(db: Awaited<ReturnType<typeof openDatabase>>, wanted: number): Promise<void> {
+async function ended(db: DataSource, wanted: number): Promise<void> {
   for (;;) {
     const rows = await db
       .query<{ n: string }[]>('SELECT count(*) AS n FROM tasks WHERE status = ANY($1)', [TERMINAL])
