@@ -50,8 +50,9 @@ starts everything it needs, and stops it at the end.
   --arch A          run on a machine of this architecture (x64, x86, arm64)
   --tags A,B        run on a machine that has all of these tags
                     and what else \`malkoha help submit\` has for a submission
-  --machinery M     what runs the machines when no daemon runs: qemu, or fake to
-                    try Malkoha without a hypervisor (default: that of cuckoo.conf)
+  --machinery M     what runs the machines when no daemon runs: qemu, or
+                    fake to try Malkoha without a hypervisor
+                    (default: that of cuckoo.conf)
   --json            one JSON document on stdout (an array for several targets),
                     nothing else there
 ${CONNECTION_HELP}
@@ -102,7 +103,7 @@ Runs a worker: it has machines, takes tasks of the lab's queue and writes their
 reports, until Ctrl-C (what cannot finish is handed back and stays pending), or
 until it is drained (\`malkoha help machine\`).
 
-  --name N          its name in the lab, and before those of its default machines
+  --name N          its name in the lab, which its default machines begin with
                     (default: the host's name)
   --machinery M,…   what runs the machines: qemu, fake, or both
                     (default: [cuckoo] machinery in cuckoo.conf, qemu)

@@ -99,6 +99,7 @@ test(
     const services = [redis.service, crashingPostgres(postgres)];
     const watch = new IdleWatch(db, queues);
     const url = `http://127.0.0.1:${port}`;
+    const lost = new Set<number>();
     const began = performance.now();
     try {
       const accepted = new Map<number, Kind>();
@@ -140,7 +141,8 @@ test(
       );
       expect(await withReasons(db, unexpected)).toEqual([]);
       // Three lost workers in a row are bad luck, and few have it.
-      expect(rows.filter(({ outcome }) => outcome === 'worker_lost').length).toBeLessThan(TASKS / 50);
+      for (const { id, outcome } of rows) if (outcome === 'worker_lost') lost.add(id);
+      expect(lost.size).toBeLessThan(TASKS / 50);
       expect([...watch.violations]).toEqual([]);
       for (const { id, status } of rows) if (status === 'reported') await mustHaveReport(dir, id);
       expect((await queues.lanes.depths()).filter(({ waiting }) => waiting > 0)).toEqual([]);
@@ -155,7 +157,11 @@ test(
       await postgres[Symbol.asyncDispose]();
     }
     expect(await processesOf(dir)).toEqual([]);
-    expect(await readdir(join(dir, 'shared', 'analyses', '.runs'))).toEqual([]);
+    // What a lost worker left of its last run is kept a while, for one that may only have been silent.
+    const runs = (await readdir(join(dir, 'shared', 'analyses', '.runs'))).map((name) =>
+      Number.parseInt(name, 10),
+    );
+    expect(runs.filter((task) => !lost.has(task))).toEqual([]);
     await rm(dir, { recursive: true, force: true });
   },
   TIME_LIMIT_MS,

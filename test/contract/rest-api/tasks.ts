@@ -209,7 +209,10 @@ export const TASKS: readonly Row[] = [
     status: 200,
     keys: [
       '',
-      ['task_id', 'status', 'reason', 'message', 'lane', 'ahead', 'position', 'machines', 'estimate'],
+      [
+        ...['task_id', 'status', 'reason', 'message', 'lane', 'ahead', 'position', 'machines', 'estimate'],
+        ...['attempts', 'outcome', 'last_error'],
+      ],
     ],
   },
   {
