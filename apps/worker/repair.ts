@@ -50,13 +50,12 @@ export class Repair {
     const { queues, worker, log } = this.by;
     try {
       if (signal.aborted || queues.redis.status !== 'ready' || !(await leads(queues.redis, worker))) return;
-      const workers = await this.#living();
+      await this.#forgetGone();
       const { reschedule, process_results } = this.by.settings;
       const repaired = await reconcile(
         {
           store: this.by.tasks,
           queues,
-          workers,
           endLost: (lease, next, why) => this.#endLost(lease, next, why),
           reschedule,
           process: process_results,
@@ -65,7 +64,7 @@ export class Repair {
       );
       tell(repaired, log);
       this.by.onRepaired(repaired);
-      await this.by.machines.forget(workers, new Date(Date.now() - FORGET_MACHINES_MS));
+      await this.by.machines.forget(new Date(Date.now() - FORGET_MACHINES_MS));
       await this.#refuseImpossible();
       await queues.lanes.tidy();
     } catch (error) {
@@ -73,8 +72,8 @@ export class Repair {
     }
   }
 
-  /** Forgets the workers that are gone; returns the ids of the others. */
-  async #living(): Promise<string[]> {
+  /** Workers that are gone have no row any more: what they ran is abandoned. */
+  async #forgetGone(): Promise<void> {
     const { workers, machines, queues, log } = this.by;
     const all = await workers.list();
     const gone = new Set(this.#liveness.gone(all));
@@ -85,7 +84,6 @@ export class Repair {
     }
     await workers.remove([...gone]);
     await forgetWorkers(queues.redis, [...gone]);
-    return all.map(({ id }) => id).filter((id) => !gone.has(id));
   }
 
   async #endLost(

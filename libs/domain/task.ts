@@ -33,6 +33,9 @@ export function canMove(from: TaskStatus, to: TaskStatus): boolean {
   return (NEXT[from] as readonly TaskStatus[]).includes(to);
 }
 
+/** Runs of one task that a host's fault may cost: after the third the task itself is the suspect. */
+export const MAX_ATTEMPTS = 3;
+
 /** The statuses nothing leaves by itself: the task has ended. */
 export const TERMINAL: readonly TaskStatus[] = [
   'reported',

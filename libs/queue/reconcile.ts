@@ -1,9 +1,6 @@
-import type { TaskStatus } from '#domain/task.js';
+import { MAX_ATTEMPTS, type TaskStatus } from '#domain/task.js';
 import { asked, type QueuedTask } from './lane-queue.js';
 import { PROCESSING_QUEUE, type JobState, type Queues } from './queues.js';
-
-/** Runs of one task: after the third lost worker the task itself is the suspect. */
-export const MAX_ATTEMPTS = 3;
 
 /** Rows looked at in one go. */
 const PAGE = 500;
@@ -20,8 +17,8 @@ export interface Lease extends QueuedTask {
 export interface TaskStore {
   idsOf(status: TaskStatus, afterId: number, limit: number): Promise<readonly number[]>;
   leases(ids: readonly number[]): Promise<readonly Lease[]>;
-  /** Running tasks of workers that are none of these, at most a page of them. */
-  abandoned(workers: readonly string[]): Promise<readonly Lease[]>;
+  /** Running tasks of workers that are gone, at most a page of them. */
+  abandoned(): Promise<readonly Lease[]>;
   move(id: number, from: TaskStatus, to: TaskStatus, fields?: { readonly epoch?: number }): Promise<boolean>;
   addError(taskId: number, action: string | null, message: string): Promise<void>;
 }
@@ -29,8 +26,6 @@ export interface TaskStore {
 export interface Reconciled {
   readonly store: TaskStore;
   readonly queues: Queues;
-  /** Ids of the workers that live. */
-  readonly workers: readonly string[];
   /**
    * Ends the run of a worker that is gone: pending again, or failed_analysis. False: somebody else did, or it ended
    * by itself.
@@ -72,7 +67,7 @@ export async function reconcile(by: Reconciled, signal: AbortSignal): Promise<Re
 
 async function takeBack(by: Reconciled, repaired: Repaired, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const lost = await by.store.abandoned(by.workers);
+    const lost = await by.store.abandoned();
     let moved = 0;
     for (const lease of lost) {
       signal.throwIfAborted();

@@ -83,9 +83,16 @@ export class Machines {
   }
 
   /** Machines that nobody has had since then are none of the lab any more. */
-  async forget(workers: readonly string[], since: Date): Promise<void> {
-    const where = { worker: Not(In([...workers])), statusChangedOn: LessThan(since) };
-    await write(this.db, (db) => db.delete(MachineRow, where));
+  async forget(since: Date): Promise<void> {
+    await write(this.db, (db) =>
+      db
+        .createQueryBuilder()
+        .delete()
+        .from(MachineRow)
+        .where({ statusChangedOn: LessThan(since) })
+        .andWhere('worker NOT IN (SELECT id FROM workers)')
+        .execute(),
+    );
   }
 
   /** What the operator wants of it, whoever has it now; its worker follows. False: there is no such machine. */

@@ -1,6 +1,6 @@
-import { In, Not, type DataSource, type EntityManager } from 'typeorm';
+import { In, LessThan, Not, type DataSource, type EntityManager } from 'typeorm';
 import type { OutcomeCode } from '#domain/outcome.js';
-import { canMove, type TaskStatus } from '#domain/task.js';
+import { canMove, MAX_ATTEMPTS, type TaskStatus } from '#domain/task.js';
 import { ErrorRow } from './entities/error.entity.js';
 import { GuestRow, type GuestStatus } from './entities/guest.entity.js';
 import { TaskRow } from './entities/task.entity.js';
@@ -47,13 +47,16 @@ export class Runs {
     private readonly onChange: (task: number, status: TaskStatus) => void = () => {},
   ) {}
 
-  /** pending → running for this worker, on this machine; null when the task is not pending (any more). */
+  /**
+   * pending → running for this worker, on this machine; null when the task is not pending (any more), or was begun too
+   * often: then the reconciler ends it.
+   */
   async claim(id: number, worker: string, machine: MachineOfRun): Promise<Claim | null> {
     const now = new Date();
     const won = await transaction(this.db, async (db) => {
       const { affected } = await db.update(
         TaskRow,
-        { id, status: 'pending' },
+        { id, status: 'pending', attempt: LessThan(MAX_ATTEMPTS) },
         {
           status: 'running',
           worker,

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import { In, IsNull, Not, type DataSource } from 'typeorm';
+import { In, type DataSource } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity.js';
 import { SandboxError, type ErrorCode } from '#domain/errors.js';
 import { outcomeOf } from '#domain/outcome.js';
@@ -142,7 +142,7 @@ export class Tasks {
 
   /**
    * Moves the task if it still is `from` (and, when an epoch is given, still that run). False: somebody else was first.
-   * Moving to `pending` takes the run back; to `completed`, sets completed_on.
+   * Moving to `pending` takes the run back; what ends the analysis sets completed_on.
    */
   async move(
     id: number,
@@ -153,7 +153,8 @@ export class Tasks {
     if (!canMove(from, to)) throw new TypeError(`a task never goes from ${from} to ${to}`);
     const ends = from === 'running' ? { worker: null, heartbeatOn: null } : {};
     const restarts = to === 'pending' ? { startedOn: null } : {};
-    const done = from === 'running' && to !== 'pending' ? { completedOn: new Date() } : {};
+    const ended = to === 'failed_analysis' || (from === 'running' && to !== 'pending');
+    const done = ended ? { completedOn: new Date() } : {};
     return this.#update(
       { id, status: from, ...(epoch !== undefined && { epoch }) },
       { status: to, ...ends, ...restarts, ...done, ...fields },
@@ -196,17 +197,16 @@ export class Tasks {
     return (await this.#read(ids)).map((stored) => stored.lease);
   }
 
-  /** Running tasks of workers that are none of these. */
-  async abandoned(workers: readonly string[]): Promise<TaskLease[]> {
-    const rows = await this.db.manager.find(TaskRow, {
-      select: { id: true },
-      where: [
-        { status: 'running', worker: Not(In([...workers])) },
-        { status: 'running', worker: IsNull() },
-      ],
-      order: { id: 'ASC' },
-      take: PAGE,
-    });
+  /** Running tasks of workers that have no row: asked in one, a worker that is new cannot be taken for one that is gone. */
+  async abandoned(): Promise<TaskLease[]> {
+    const rows = await this.db
+      .createQueryBuilder(TaskRow, 'task')
+      .select('task.id', 'id')
+      .where({ status: 'running' })
+      .andWhere('(task.worker IS NULL OR task.worker NOT IN (SELECT id FROM workers))')
+      .orderBy('task.id')
+      .limit(PAGE)
+      .getRawMany<{ id: number }>();
     return this.leases(rows.map((row) => row.id));
   }
 

@@ -14,6 +14,7 @@ import { connectRedis } from '#queue/redis.js';
 import { startTime } from '#queue/worker-id.js';
 import { openDatabase } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
+import { Workers } from '#storage/workers.js';
 import { aSubmission, ON, queued } from '../support/task.js';
 
 const signal = new AbortController().signal;
@@ -37,11 +38,13 @@ afterEach(async () => {
   await rm(home.dir, { recursive: true });
 });
 
-async function withTasks(work: (tasks: Tasks, queues: Queues) => Promise<void>): Promise<void> {
+async function withTasks(
+  work: (tasks: Tasks, queues: Queues, workers: Workers) => Promise<void>,
+): Promise<void> {
   const db = await openDatabase(`sqlite://${home.database}`);
   const queues = new Queues(redis, quiet);
   try {
-    await work(new Tasks(db), queues);
+    await work(new Tasks(db), queues, new Workers(db));
   } finally {
     await queues[Symbol.asyncDispose]();
     await db.destroy();
@@ -157,17 +160,17 @@ test('the job of a task whose report is being written is not removed, any other 
   await worker.close();
 });
 
-/** One look, where only the workers of these ids live. */
-async function repair(tasks: Tasks, queues: Queues, workers: readonly string[]): Promise<Repaired> {
+async function repair(tasks: Tasks, queues: Queues): Promise<Repaired> {
   const endLost: Reconciled['endLost'] = ({ id, epoch, avoid = [] }, to, message) => {
     const lost = { outcome: 'worker_lost', errors: [{ action: 'WORKER_LOST', message }] } as const;
     return tasks.runs.end(id, epoch, to === 'pending' ? { to, avoid, ...lost } : { to, ...lost });
   };
-  return reconcile({ store: tasks, queues, workers, endLost, reschedule: true, process: true }, signal);
+  return reconcile({ store: tasks, queues, endLost, reschedule: true, process: true }, signal);
 }
 
 test('reconcile: rows without a job get one, lost workers lose their tasks, the third time for good', async () => {
-  await withTasks(async (tasks, queues) => {
+  await withTasks(async (tasks, queues, workers) => {
+    await workers.register({ id: 'there/1/1', name: 'there', host: 'there', version: '1' });
     const claim = async (id: number, worker: string) => (await tasks.runs.claim(id, worker, ON))?.epoch ?? 0;
     for (let n = 0; n < 5; n += 1) await tasks.create(submission, null);
     await claim(2, 'here/1/1');
@@ -179,7 +182,7 @@ test('reconcile: rows without a job get one, lost workers lose their tasks, the 
     await tasks.runs.end(4, await claim(4, 'there/1/1'), completed);
     await claim(5, 'there/1/1');
 
-    const repaired = await repair(tasks, queues, ['there/1/1']);
+    const repaired = await repair(tasks, queues);
     expect(repaired).toEqual({ enqueued: [1, 2, 4], takenBack: [2], failed: [3] });
     expect(await queues.lanes.has([1, 2, 3, 4, 5])).toEqual([true, true, false, false, false]);
     expect(await queues.states(PROCESSING_QUEUE, [4])).toEqual(['present']);
@@ -188,7 +191,7 @@ test('reconcile: rows without a job get one, lost workers lose their tasks, the 
       errors: ['the worker here/1/1 was lost while this task ran (3 times so far)'],
     });
     expect(await tasks.status(5)).toBe('running');
-    const second = await repair(tasks, queues, ['there/1/1']);
+    const second = await repair(tasks, queues);
     expect(second).toEqual({ enqueued: [], takenBack: [], failed: [] });
   });
 });
@@ -206,7 +209,7 @@ test('reconcile: a processing job that failed for good fails its task with the r
     await once(worker, 'failed');
     await worker.close();
 
-    expect((await repair(tasks, queues, [])).failed).toEqual([1]);
+    expect((await repair(tasks, queues)).failed).toEqual([1]);
     expect(await tasks.find(1)).toMatchObject({
       task: { status: 'failed_processing' },
       errors: ['the trace is not one'],

@@ -1,10 +1,9 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { reason } from '#domain/errors.js';
 import { serves } from '#domain/machine.js';
-import type { Task } from '#domain/task.js';
+import { MAX_ATTEMPTS, type Task } from '#domain/task.js';
 import type { LanePlace } from '#queue/lane-queue.js';
 import { laneOf } from '#queue/lanes.js';
-import { MAX_ATTEMPTS } from '#queue/reconcile.js';
 import { toMachine } from '#storage/machines.js';
 import { recentRunSeconds } from '#storage/recent-runs.js';
 import { Needs } from '../access/needs.js';
