@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -68,7 +68,11 @@ export async function benchWorker({ database, machines, tasks, runMs }: WorkerLo
     const exited = once(worker, 'exit');
     try {
       await allDone(new Tasks(db), tasks, worker.exitCode);
-      return { database, machines, run_ms: runMs, ...(await rates(db, machines, runMs)) };
+      const cpu = await cpuMs(worker.pid ?? 0);
+      return {
+        ...{ database, machines, run_ms: runMs, ...(await rates(db, machines, runMs)) },
+        cpu_ms_per_task: Math.round((10 * cpu) / tasks) / 10,
+      };
     } finally {
       worker.kill('SIGTERM');
       await exited;
@@ -80,6 +84,13 @@ export async function benchWorker({ database, machines, tasks, runMs }: WorkerLo
     await postgres?.[Symbol.asyncDispose]();
     await rm(home.dir, { recursive: true, force: true });
   }
+}
+
+/** Of the worker and its threads since it began, its start-up included (proc(5), fields 14 and 15, 10 ms each). */
+async function cpuMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 async function fill(db: DataSource, redis: ReturnType<typeof connectRedis>, count: number): Promise<void> {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Task } from '#domain/task.js';
 import { analysisDir, fillAnalysis, pointLatest, type AnalysisPlaces } from '../analyses.js';
 import { syncFolder } from '../binaries.js';
-import { isFolder, readMark, writeMark } from './run-mark.js';
+import { beginMark, isFolder, readMark } from './run-mark.js';
 import { fateOf, type Fate, type RunStates } from './store.js';
 
 /** Milliseconds after which what a process was making, and did not touch since, belongs to one that was killed. */
@@ -41,9 +41,8 @@ export class RunFolders {
 
   async make(task: Task, epoch: number): Promise<string> {
     const { dir } = this.runOf(task.id, epoch);
-    await rm(dir, { recursive: true, force: true });
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await writeMark(dir, { epoch });
+    await makeFresh(dir);
+    await beginMark(dir, epoch);
     await fillAnalysis(dir, this.places, task);
     return dir;
   }
@@ -161,4 +160,16 @@ export class RunFolders {
   async #names(): Promise<readonly string[]> {
     return (await isFolder(this.#runs)) ? readdir(this.#runs) : [];
   }
+}
+
+/** An epoch is given once: that there is a folder of it already is rare, and not worth a look each time. */
+async function makeFresh(dir: string): Promise<void> {
+  const make = () => mkdir(dir, { mode: 0o700 });
+  await make().catch(async (error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') await rm(dir, { recursive: true, force: true });
+    else if (code === 'ENOENT') await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+    else throw error;
+    await make();
+  });
 }

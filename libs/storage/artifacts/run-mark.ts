@@ -15,11 +15,17 @@ export interface RunMark {
 /** Null: there is no such folder. */
 export async function readMark(dir: string): Promise<RunMark | null> {
   try {
-    return JSON.parse(await readFile(join(dir, RUN_MARK), 'utf8')) as RunMark; // whole: it is renamed into place
+    return JSON.parse(await readFile(join(dir, RUN_MARK), 'utf8')) as RunMark;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // Half of one is what a power cut leaves of a run that was under way.
+    if (!(error instanceof SyntaxError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return (await isFolder(dir)) ? { epoch: 0 } : null;
   }
+}
+
+/** Of a run that begins. It is not worth a sync of the disk: until its end the run is nothing to keep. */
+export async function beginMark(dir: string, epoch: number): Promise<void> {
+  await writeFile(join(dir, RUN_MARK), JSON.stringify({ epoch } satisfies RunMark), { flag: 'wx' });
 }
 
 export async function writeMark(dir: string, mark: RunMark): Promise<void> {
