@@ -5,6 +5,7 @@ import { asked, type Taken } from '#queue/lane-queue.js';
 import { wantsOf, type Lane } from '#queue/lanes.js';
 import type { Bells } from '#queue/mail.js';
 import type { Queues } from '#queue/queues.js';
+import { isDatabaseAway } from '#storage/away.js';
 import type { Claim } from '#storage/task-details.js';
 import { analyze, type Analyst, type Verdict } from './analyst.js';
 import { Breaker } from './breaker.js';
@@ -51,6 +52,7 @@ export class Dispatcher implements AsyncDisposable {
   #changed = (): void => {};
   #paused: string | null = null;
   #draining = false;
+  #awayUntil = -Infinity;
   /** A lane that rang here and whose task is not taken yet. */
   #rung: Lane | null = null;
 
@@ -133,6 +135,8 @@ export class Dispatcher implements AsyncDisposable {
 
   async #why(): Promise<string | null> {
     if (this.#draining) return 'it is drained: it takes no more tasks';
+    // Every task it took now would only be put back.
+    if (performance.now() < this.#awayUntil) return 'the database does not answer';
     const running = this.#running.size;
     return this.#breaker.blocks(running) ?? (await this.by.admission.blocks(running));
   }
@@ -178,6 +182,7 @@ export class Dispatcher implements AsyncDisposable {
       await this.#passTask(verdict, taken.id);
     } catch (error) {
       // Its row says what became of it; if it is pending, or ours and nobody runs it, it is put right from there.
+      if (isDatabaseAway(error)) this.#awayUntil = performance.now() + AGAIN_MS;
       analyst.log('error', `the run ended without a verdict: ${reason(error)}`, { task: taken.id });
       await queues.lanes.putBack(taken, AGAIN_MS).catch((failed: unknown) => this.#later(taken.id, failed));
     } finally {
