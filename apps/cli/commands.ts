@@ -201,7 +201,7 @@ list      what each machine does, and why it does not work
 show      all about one machine: its last error, what waits for it
 disable   take no more tasks; what it runs goes on. Stays over restarts
 enable    take tasks again
-test      restore, start and stop it, as soon as no task has it; 1 when it fails.
+test      restore, start and stop it, as soon as no task has it; 1 if it fails.
           A quarantined one that passes is back, one that fails is quarantined
 drain     disable machines and wait until they are idle; or let a worker end
           after what it runs, and wait for that

@@ -53,6 +53,7 @@ export class Dispatcher implements AsyncDisposable {
   #paused: string | null = null;
   #draining = false;
   #awayUntil = -Infinity;
+  #closed = false;
   /** A lane that rang here and whose task is not taken yet. */
   #rung: Lane | null = null;
 
@@ -94,8 +95,9 @@ export class Dispatcher implements AsyncDisposable {
     }
   }
 
-  /** After the shutdown signal: waits until what runs was handed back. */
+  /** After the shutdown signal, or a drain: waits until what runs was handed back. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     this.wake();
     await this.by.bells[Symbol.asyncDispose]();
     await this.#loop;
@@ -103,12 +105,15 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   async #dispatch(): Promise<void> {
-    const { shutdown } = this.by;
-    while (!shutdown.aborted) await this.#next().catch((error: unknown) => this.#failed(error));
+    while (!this.#ends) await this.#next().catch((error: unknown) => this.#failed(error));
+  }
+
+  get #ends(): boolean {
+    return this.#closed || this.by.shutdown.aborted;
   }
 
   async #failed(error: unknown): Promise<void> {
-    if (this.by.shutdown.aborted) return; // it closed what was waited on
+    if (this.#ends) return; // what was waited on was closed
     this.by.analyst.log('warn', `no task is taken: ${reason(error)}`, { stage: 'dispatch' });
     await this.#change(RETRY_MS);
   }
@@ -153,7 +158,8 @@ export class Dispatcher implements AsyncDisposable {
 
   async #begin(taken: Taken): Promise<void> {
     const { machines, queues } = this.by;
-    const lease = machines.tryAcquire(wantsOf(taken.lane), taken.avoid);
+    // It may have been told to drain while it took the task.
+    const lease = this.#draining ? null : machines.tryAcquire(wantsOf(taken.lane), taken.avoid);
     if (lease === null) {
       await queues.lanes.putBack(taken, taken.avoid.length > 0 ? OTHER_MACHINE_MS : 0);
       return;

@@ -175,6 +175,7 @@ await runMain(async () => {
   if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
   await repair.look(shutdown);
   await sweep();
+  await presence.look(); // no machine that an operator has taken out gets a task
   dispatcher.begin();
 
   tell({ kind: 'ready' });

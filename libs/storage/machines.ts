@@ -116,8 +116,11 @@ export class Machines {
   }
 
   async counts(): Promise<{ readonly total: number; readonly available: number }> {
-    const machines = await this.db.manager.find(MachineRow, { select: { id: true, locked: true } });
-    return { total: machines.length, available: machines.filter((machine) => !machine.locked).length };
+    const select = { id: true, locked: true, state: true } as const;
+    const machines = await this.db.manager.find(MachineRow, { select });
+    // One whose worker has ended is locked by nobody, and of no use.
+    const available = machines.filter(({ locked, state }) => !locked && state !== 'disabled');
+    return { total: machines.length, available: available.length };
   }
 }
 

@@ -9,18 +9,6 @@ import { onTerminal } from '../support/terminal.js';
 /** Each command is a process of its own, on a host that may be busy. */
 jest.setTimeout(120_000);
 
-const MACHINE = {
-  name: 'm1',
-  label: 'm1',
-  platform: 'linux',
-  tags: ['x64', 'office'],
-  ip: '10.0.2.15',
-  resultServer: { ip: '10.0.2.2', port: 2042 },
-  arch: 'x64',
-  reserved: false,
-  snapshot: null,
-} as const;
-
 describe('the command line over a real REST API', () => {
   let api: TestApi;
   let folder: string;
@@ -48,6 +36,8 @@ describe('the command line over a real REST API', () => {
         'linux1',
         '--platform',
         'linux',
+        '--arch',
+        'x86',
         '--tags',
         'a,b',
         '--custom',
@@ -75,6 +65,7 @@ describe('the command line over a real REST API', () => {
       enforce_timeout: true,
       clock: '2026-12-24 18:00:00',
     });
+    expect((await api.context.tasks.get(Number(stdout))).arch).toBe('x86');
   });
 
   test('a file that the API refuses is named, and those after it are submitted all the same', async () => {
@@ -129,7 +120,7 @@ describe('the command line over a real REST API', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
       new RegExp(
-        `^ *ID  STATUS   ADDED     OWNER  TARGET\n *${mine}  pending  [\\d:]{8}  lea    l1\n *${other}  running  [\\d:]{8}  lea    l2\n$`,
+        `^ *ID  STATUS   ADDED     MACHINE  OWNER  TARGET\n *${mine}  pending  [\\d:]{8} {11}lea    l1\n *${other}  running  [\\d:]{8}  linux1   lea    l2\n$`,
       ),
     );
     const list = async (...args: string[]) => run('task', 'list', '--owner', 'lea', '--json', ...args);
@@ -269,25 +260,6 @@ describe('the command line over a real REST API', () => {
     expect(await watching.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('goes on') });
     expect(await other.ended).toMatchObject({ code: 130, stderr: '' });
     expect(await viewTask(api, id)).toMatchObject({ status: 'pending' });
-  });
-
-  test('machines and the status of the daemon, for people and for programs', async () => {
-    expect((await run('machine', 'list')).stderr).toContain('no machines');
-    await api.context.machines.register('w', [MACHINE]);
-    await api.context.machines.update('m1', { locked: true, status: 'running' });
-    const { stdout } = await run('machine', 'list');
-    expect(stdout).toMatch(/^NAME +PLATFORM +USE +SINCE +STATE +IP/);
-    expect(stdout).toMatch(/^m1 +linux +busy +[\d:]{8} +running .*x64, office$/m);
-    expect(JSON.parse((await run('machine', 'list', '--json')).stdout)).toMatchObject({
-      machines: [{ name: 'm1', locked: true }],
-    });
-    const status = await run('status');
-    expect(status.stdout).toContain(`up  ${api.url}`);
-    expect(status.stdout).toMatch(/^ {2}machines +0 of 1 free$/m);
-    expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({
-      version: '2.0.7',
-      machines: { available: 0, total: 1 },
-    });
   });
 
   test('colour only on a terminal, unless NO_COLOR is set; lines end where the terminal does', async () => {
