@@ -174,9 +174,9 @@ await runMain(async () => {
   every(SWEEP_MS, sweep);
   if (redis.status !== 'ready') await once(redis, 'ready', { signal: shutdown });
   await repair.look(shutdown);
-  await sweep();
   await presence.look(); // no machine that an operator has taken out gets a task
   dispatcher.begin();
+  void sweep();
 
   tell({ kind: 'ready' });
   log('info', `ready with ${lab.machines.length} machines`);

@@ -3,6 +3,7 @@ import { serves } from '#domain/machine.js';
 import type { LaneDepth } from '#queue/lane-queue.js';
 import { wantsOf } from '#queue/lanes.js';
 import type { Queues } from '#queue/queues.js';
+import { workerIsGone } from '#queue/worker-id.js';
 import { toMachine, Machines } from '#storage/machines.js';
 import { Workers } from '#storage/workers.js';
 
@@ -37,7 +38,10 @@ export class IdleWatch {
     ]);
     this.samples += 1;
     this.busy += rows.filter(({ state }) => state === 'leased').length;
-    const working = new Set(workers.filter(({ paused }) => paused === null).map(({ id }) => id));
+    // One that was killed is not idle, whatever its rows still say.
+    const working = new Set(
+      workers.filter(({ id, paused }) => paused === null && !workerIsGone(id)).map(({ id }) => id),
+    );
     const idle = rows.filter(
       ({ state, enabled, worker }) =>
         (state === 'ready' || state === 'free') && enabled && working.has(worker),
