@@ -114,10 +114,14 @@ describe('GET /tasks/explain/<id>', () => {
       position: null,
       machines: { matching: 0, free: 0 },
       estimate: null,
+      outcome: null,
+      attempts: 0,
+      last_error: null,
     });
     await machines.register('nowhere/1/1', [aMachine('old')]);
     await machines.register(workerId('here'), [aMachine('g1'), aMachine('g2')]);
-    await machines.update('g1', { locked: true });
+    await machines.update('g1', { state: 'leased' });
+    await machines.update('g2', { state: 'ready' });
     expect(await explain(windows)).toMatchObject({
       reason: 'no_matching_machine',
       machines: { matching: 0, free: 0 },
@@ -146,7 +150,7 @@ describe('GET /tasks/explain/<id>', () => {
     const begun = (await tasks.get(urgent)).startedOn?.getTime() ?? 0;
     await tasks.move(urgent, 'running', 'completed', { completedOn: new Date(begun + 30_000) });
     expect(await explain(urgent)).toMatchObject({ reason: 'processing', ahead: null, estimate: null });
-    for (const name of ['g1', 'g2', 'old']) await machines.update(name, { locked: true });
+    for (const name of ['g1', 'g2', 'old']) await machines.update(name, { state: 'leased' });
     const { estimate } = await explain(second);
     // One task is before it; three machines of half a minute each.
     expect(estimate).toEqual({ start_in_seconds: 20 });

@@ -27,7 +27,7 @@ const EXAMPLE = {
   reason: 'linux1: snapshot "clean" did not load',
   next_test: '2026-03-02T09:15:16.000Z',
   task_id: null,
-  worker: { id: 'lab/4100/77120', name: 'lab', host: 'lab' },
+  worker: { id: 'lab/4100/77120/lab', name: 'lab', host: 'lab' },
 };
 
 const ofMachine = z.object({

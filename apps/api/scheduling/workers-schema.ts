@@ -6,7 +6,7 @@ import { instant, lane, machineStateView } from './machine-state-schema.js';
 const byState = z.record(z.enum(MACHINE_STATES), z.int());
 
 const WORKER = {
-  id: 'lab/4100/77120',
+  id: 'lab/4100/77120/lab',
   name: 'lab',
   host: 'lab',
   version: '0.1.0',

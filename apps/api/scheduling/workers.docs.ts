@@ -27,7 +27,7 @@ export const drainWorker: Operation = {
         status: z.literal('OK'),
         workers: z
           .array(z.string())
-          .meta({ description: 'The processes that will end.', examples: [['lab/4100/77120']] }),
+          .meta({ description: 'The processes that will end.', examples: [['lab/4100/77120/lab']] }),
       }),
     ),
     404: refused('Worker not found'),

@@ -35,6 +35,7 @@ export class ExplainController {
     const facts: Facts = {
       ...(await this.#facts(task)),
       ...{ status: task.status, outcome: task.outcome, machine: guest?.name ?? null },
+      patience: this.by.settings.scheduler.patience,
       ...{ attempts: lease.attempt, maxAttempts: MAX_ATTEMPTS, lastError: errors.at(-1) ?? null },
     };
     const { reason, message, ahead, estimate } = explain(facts);

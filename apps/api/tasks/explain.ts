@@ -28,6 +28,8 @@ export interface Facts {
   readonly alive: number;
   /** Those it could run on, with a worker or without. */
   readonly candidates: readonly Candidate[];
+  /** Seconds that a task waits for a machine that is not there. */
+  readonly patience: number;
   /** Why there is too little room to begin; null when there is enough. */
   readonly disk: string | null;
   /** Null: the queue does not answer. Of a task that is not pending nothing is asked. */
@@ -83,11 +85,13 @@ function noQueue({ place }: Facts): Explanation | null {
   return because('queue_unavailable', message);
 }
 
-function noMachine({ alive, candidates, disk }: Facts): Explanation | null {
+function noMachine({ alive, candidates, patience, disk }: Facts): Explanation | null {
   if (alive === 0) return because('no_machine', 'There is no machine: no worker is running.');
   if (candidates.length === 0) {
-    const message =
-      'No machine has the name, platform, architecture or tags it asks for; see GET /machines/list.';
+    const end =
+      patience === 0 ? 'within seconds' : `unless one is there ${patience} s after it was submitted`;
+    const asks = 'No machine has the name, platform, architecture or tags it asks for';
+    const message = `${asks}: it fails ${end}; see GET /machines/list.`;
     return because('no_matching_machine', message);
   }
   if (candidates.every(({ worker }) => worker === null))
