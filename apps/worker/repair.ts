@@ -37,13 +37,19 @@ const REFUSED_AT_ONCE = 500;
 export class Repair {
   readonly #liveness = new Liveness();
   #busy: Promise<void> = Promise.resolve();
+  /** Asked for and not begun: more who ask before it begins are served by it. */
+  #next: Promise<void> | null = null;
 
   constructor(private readonly by: RepairOptions) {}
 
   /** Looks once, if this worker is the one that does. Never rejects. */
   async look(signal: AbortSignal): Promise<void> {
-    this.#busy = this.#busy.then(() => this.#look(signal));
-    return this.#busy;
+    this.#next ??= this.#busy.then(() => {
+      this.#next = null;
+      this.#busy = this.#look(signal);
+      return this.#busy;
+    });
+    return this.#next;
   }
 
   async #look(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '#domain/errors.js';
 import { MAX_ATTEMPTS, type TaskStatus } from '#domain/task.js';
 import { asked, type QueuedTask } from './lane-queue.js';
 import { PROCESSING_QUEUE, type JobState, type Queues } from './queues.js';
@@ -19,8 +20,10 @@ export interface TaskStore {
   leases(ids: readonly number[]): Promise<readonly Lease[]>;
   /** Running tasks of workers that are gone, at most a page of them. */
   abandoned(): Promise<readonly Lease[]>;
-  move(id: number, from: TaskStatus, to: TaskStatus, fields?: { readonly epoch?: number }): Promise<boolean>;
-  addError(taskId: number, action: string | null, message: string): Promise<void>;
+  /** pending → failed_analysis; false: it is not pending (any more). */
+  refuse(id: number, code: ErrorCode, message: string): Promise<boolean>;
+  /** completed → failed_processing; false: it is not completed (any more). */
+  failProcessing(id: number, message: string): Promise<boolean>;
 }
 
 export interface Reconciled {
@@ -89,8 +92,8 @@ async function fillLanes({ store, queues }: Reconciled, repaired: Repaired, sign
     const missing = ids.filter((_, index) => there[index] !== true);
     for (const lease of await store.leases(missing)) {
       if (lease.attempt >= MAX_ATTEMPTS) {
-        const reason = `the task was begun ${lease.attempt} times and never ended`;
-        await fail(store, repaired, { id: lease.id, from: 'pending', to: 'failed_analysis', reason });
+        const why = `the task was begun ${lease.attempt} times and never ended`;
+        if (await store.refuse(lease.id, 'WORKER_LOST', why)) repaired.failed.push(lease.id);
       } else if (
         await asked(queues.redis, () => lanes.add(lease, { at: lease.attempt > 0 ? 'front' : 'back' }))
       )
@@ -110,21 +113,11 @@ async function fillProcessing({ store, queues }: Reconciled, repaired: Repaired,
         await queues.enqueueProcessing(lease);
         repaired.enqueued.push(id);
       } else if (verdict === 'fail') {
-        const reason = await queues.failedReason(PROCESSING_QUEUE, id);
-        await fail(store, repaired, { id, from: 'completed', to: 'failed_processing', reason });
+        const why = await queues.failedReason(PROCESSING_QUEUE, id);
+        if (await store.failProcessing(id, why)) repaired.failed.push(id);
       }
     }
   }
-}
-
-async function fail(
-  store: TaskStore,
-  repaired: Repaired,
-  { id, from, to, reason }: { id: number; from: TaskStatus; to: TaskStatus; reason: string },
-): Promise<void> {
-  if (!(await store.move(id, from, to))) return;
-  await store.addError(id, 'reconcile', reason);
-  repaired.failed.push(id);
 }
 
 async function* pages(

@@ -223,6 +223,18 @@ export class Tasks {
     return won;
   }
 
+  /** completed → failed_processing: its report cannot be made. False: it is not completed (any more). */
+  async failProcessing(id: number, message: string): Promise<boolean> {
+    const set = { status: 'failed_processing', outcome: 'processing_failed' } as const;
+    const won = await transaction(this.db, async (db) => {
+      const { affected } = await db.update(TaskRow, { id, status: 'completed' }, set);
+      if (affected === 1) await putError(db, id, { action: 'PROCESSING_FAILED', message });
+      return affected === 1;
+    });
+    if (won) this.onChange(id, 'failed_processing');
+    return won;
+  }
+
   /** For people; `action` is a short word for programs, often an error code. */
   async addError(taskId: number, action: string | null, message: string): Promise<void> {
     await write(this.db, (db) => putError(db, taskId, { action, message }));
