@@ -107,7 +107,6 @@ async function flow({ tasks, queues, events }: Lab, count: number): Promise<void
     const at = new Date().toISOString();
     for (let n = 0; n < PHASES; n += 1)
       await events.publish({ kind: 'phase', task: taken.id, at, phase: `phase${n}`, ms: 1, machine: 'm' });
-    await tasks.runs.holds(taken.id, claim.epoch);
     await tasks.runs.end(taken.id, claim.epoch, { to: 'completed', outcome: 'completed', route: 'drop' });
     await queues.enqueueProcessing(claim.task);
   };

@@ -149,7 +149,7 @@ async function finish(current: Current, run: Run, signal: AbortSignal, by: Analy
   const { claim, dir, phases } = current;
   const { outcome, guest, undumped } = run;
   const { id } = claim.task;
-  if (dir === null || !(await holds(current, by))) return letGo(current, by);
+  if (dir === null) throw new TypeError('a run ended before it had a folder');
   const route = routeOf(claim.task);
   const completed = { ...claim.task, status: 'completed' as const, completedOn: new Date(), route };
   await writeTaskFile(dir, { task: taskFileTask(completed), guest, phases: phases.durations, outcome });
@@ -169,7 +169,6 @@ async function fail(current: Current, error: unknown, by: Analyst): Promise<Verd
   const why = reason(error);
   if (ends.taken.aborted) return letGo(current, by);
   if (ends.shutdown.aborted) return handBack(current, by);
-  if (!(await holds(current, by))) return letGo(current, by);
   const code = codeOf(error);
   by.log('error', why, { task: id, machine, code, stage: 'analysis' });
   const outcome = outcomeOf(code);
@@ -218,22 +217,18 @@ async function keepOutcome({ claim, dir, phases }: Current, outcome: Outcome, by
   );
 }
 
-async function holds({ claim, ends }: Current, by: Analyst): Promise<boolean> {
-  const asking = { log: by.log, again: isDatabaseAway };
-  return untilDone(() => by.tasks.runs.holds(claim.task.id, claim.epoch), asking, ends.shutdown);
-}
-
 /** A database that is away for a moment must not cost the run that was just made: its end is told when it is back. */
 async function end(
-  { claim, ends }: Current,
+  current: Current,
   ending: Exclude<RunEnding, { readonly handedBack: true }>,
   blame: string | null,
   by: Analyst,
 ): Promise<Verdict> {
+  const { claim, ends } = current;
   const { id } = claim.task;
   const telling = { log: by.log, again: isDatabaseAway };
   const ours = await untilDone(() => by.tasks.runs.end(id, claim.epoch, ending), telling, ends.shutdown);
-  if (!ours) return { kind: 'not ours' };
+  if (!ours) return letGo(current, by);
   by.onEnd?.(ending.outcome);
   const status = ending.to === 'completed' ? 'completed' : 'failed_analysis';
   return { kind: 'done', status, priority: claim.task.priority, blame };

@@ -105,11 +105,6 @@ export class Runs {
     return new Map(rows.map((row) => [row.id, row.epoch]));
   }
 
-  /** Is this run still the task's? */
-  async holds(id: number, epoch: number): Promise<boolean> {
-    return this.db.manager.existsBy(TaskRow, { id, epoch, status: 'running' });
-  }
-
   /** The run of a task that was cancelled is over: its machine is off, and its folder nobody's. */
   async stopped(id: number): Promise<void> {
     const over = { status: 'stopped' as const, shutdownOn: new Date() };

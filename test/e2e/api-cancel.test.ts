@@ -38,7 +38,6 @@ describe('POST /tasks/cancel/<id>', () => {
     const id = await submit(api, 'r', 'r');
     const epoch = (await runs.claim(id, 'w', ON))?.epoch ?? 0;
     expect((await cancel(id)).status).toBe(200);
-    expect(await runs.holds(id, epoch)).toBe(false);
     expect((await runs.of('w')).has(id)).toBe(false);
     expect(await runs.end(id, epoch, { to: 'completed', outcome: 'completed', route: 'none' })).toBe(false);
     expect(await runs.end(id, epoch, { to: 'pending', handedBack: true })).toBe(false);
