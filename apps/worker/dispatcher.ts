@@ -130,12 +130,17 @@ export class Dispatcher implements AsyncDisposable {
       return;
     }
     const taken = await asked(queues.redis, () => queues.lanes.take((lane) => this.#servesNow(lane)));
-    if (taken !== null) {
+    if (taken !== null) await this.#begin(taken);
+    // The bell was for a task that is not this one, or that this host cannot serve any more: another one may.
+    if (this.#rung === taken?.lane || (taken === null && this.#rung !== null && this.#servesNow(this.#rung)))
       this.#rung = null;
-      await this.#begin(taken);
-      return;
-    }
-    this.#rung = await bells.wait(queues.lanes.known.filter((lane) => this.#servesNow(lane)));
+    await this.#passOn();
+    if (taken !== null) return;
+    const { known, dueInMs } = queues.lanes;
+    this.#rung = await bells.wait(
+      known.filter((lane) => this.#servesNow(lane)),
+      dueInMs,
+    );
   }
 
   async #why(): Promise<string | null> {

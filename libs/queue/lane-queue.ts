@@ -72,6 +72,7 @@ type Commands = Readonly<
  */
 export class Lanes {
   readonly #commands: Commands;
+  #due: number | null = null;
   #known: { readonly version: string; readonly lanes: readonly Lane[] } = { version: '', lanes: [] };
 
   constructor(
@@ -102,7 +103,7 @@ export class Lanes {
 
   /**
    * The best task of the lanes that `serves`: highest priority, lifted by its time of waiting, then the fair share of
-   * its account, then age. Null: none waits; `wait` tells when to look again.
+   * its account, then age. Null: none waits; `dueInMs` tells when to look again.
    */
   async take(serves: (lane: Lane) => boolean): Promise<Taken | null> {
     for (;;) {
@@ -112,9 +113,19 @@ export class Lanes {
       const [what, id = '', info = ''] = (await this.#commands.laneTake(
         ...[now, this.settings.ageing * 1000, version, ...mine],
       )) as [string, string?, string?];
-      if (what === 'stale') await this.#learn();
-      else return what === 'task' ? taken(id, info, now) : null;
+      if (what === 'stale') {
+        await this.#learn();
+        continue;
+      }
+      if (what === 'task') return taken(id, info, now);
+      this.#due = id === '' ? null : Number(id);
+      return null;
     }
+  }
+
+  /** Milliseconds until a delayed task may be taken, as of the last take that found none; null: none is delayed. */
+  get dueInMs(): number | null {
+    return this.#due === null ? null : Math.max(0, this.#due - Date.now());
   }
 
   /** The lanes there are, as of the last take. */

@@ -35,9 +35,13 @@ local function known(lane)
     redis.call('EXPIRE', P .. 'mail:' .. worker, 60)
   end
 end
+local function ring(lane)
+  known(lane)
+  local bell = P .. 'bell:' .. lane
+  if redis.call('LLEN', bell) == 0 then redis.call('RPUSH', bell, '1') end
+end
 local function place(id, info, front)
   local level, _, lane, _, account, weight = fields(info)
-  known(lane)
   local turns = P .. 'turns:' .. lane .. ':' .. level
   local now = tonumber(redis.call('HGET', turns, 'now') or '0')
   local turn = now
@@ -53,8 +57,7 @@ local function place(id, info, front)
   end
   redis.call('ZADD', P .. 'lane:' .. lane .. ':' .. level, string.format('%.17g', turn), id)
   redis.call('ZADD', P .. 'lane:' .. lane, level, level)
-  local bell = P .. 'bell:' .. lane
-  if redis.call('LLEN', bell) == 0 then redis.call('RPUSH', bell, '1') end
+  ring(lane)
 end
 local function unplace(id, info)
   local level, _, lane = fields(info)
@@ -71,8 +74,13 @@ end
 export const ADD = `${COMMON}
 local id, info = ARGV[1], ARGV[2]
 if redis.call('HSETNX', P .. 'queued', id, info) == 0 then return 0 end
-if ARGV[4] ~= '0' then redis.call('ZADD', P .. 'delayed', ARGV[4], id)
-else place(id, info, ARGV[3] == '1') end
+if ARGV[4] == '0' then
+  place(id, info, ARGV[3] == '1')
+  return 1
+end
+redis.call('ZADD', P .. 'delayed', ARGV[4], id)
+local _, _, lane = fields(info)
+ring(lane) -- whoever waits for the lane must know when to look
 return 1`;
 
 /**

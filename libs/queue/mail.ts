@@ -86,8 +86,8 @@ export class Bells implements AsyncDisposable {
     this.#own = `malkoha:bell:@${worker}`;
   }
 
-  /** The lane that rang, or null after a few seconds, or when `wake` was called. */
-  async wait(lanes: readonly Lane[]): Promise<Lane | null> {
+  /** The lane that rang, or null after `mostMs` or a few seconds, or when `wake` was called. */
+  async wait(lanes: readonly Lane[], mostMs: number | null = null): Promise<Lane | null> {
     if (this.#changed) {
       this.#changed = false;
       return null;
@@ -95,7 +95,7 @@ export class Bells implements AsyncDisposable {
     this.#waiting = true;
     try {
       const keys = [this.#own, ...lanes.map((lane) => `malkoha:bell:${lane}`)];
-      const found = await this.#connection.blpop(...keys, BLOCK_S);
+      const found = await this.#connection.blpop(...keys, blockFor(mostMs));
       return found === null || found[0] === this.#own ? null : found[0].slice('malkoha:bell:'.length);
     } finally {
       this.#waiting = false;
@@ -125,4 +125,9 @@ export class Bells implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.disconnect();
   }
+}
+
+/** Seconds for Redis, to which 0 is for ever. */
+function blockFor(mostMs: number | null): number {
+  return mostMs === null ? BLOCK_S : Math.min(BLOCK_S, Math.max(0.01, mostMs / 1000));
 }
