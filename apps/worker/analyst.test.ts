@@ -17,6 +17,7 @@ import { Tasks } from '#storage/tasks.js';
 import { openArtifacts } from '../open-artifacts.js';
 import { analyze, type Analyst, type Ends } from './analyst.js';
 import type { Lab } from './lab.js';
+import { agentThat, evidence } from '../../test/support/held-lab.js';
 import { aMachine } from '../../test/support/machine.js';
 import { aSubmission, ON } from '../../test/support/task.js';
 
@@ -41,18 +42,6 @@ afterEach(async () => {
   await rm(home.dir, { recursive: true, force: true });
 });
 
-/** An agent whose analysis ends as told. */
-function agentThat(
-  ends: (signal: AbortSignal) => Promise<{ status: string; description: string | null }>,
-): AgentClient {
-  const calls: Partial<AgentClient> = {
-    reach: async () => {},
-    analyze: async () => {},
-    waitStatus: async (_seconds, _not, signal) => ends(signal),
-  };
-  return calls as AgentClient;
-}
-
 /** An agent whose analysis lasts until it is ended from here; `begun` hears that it runs. */
 const hangs = (begun: () => unknown): AgentClient =>
   agentThat(
@@ -62,14 +51,6 @@ const hangs = (begun: () => unknown): AgentClient =>
         void begun();
       }),
   );
-
-function evidence() {
-  return {
-    failed: new AbortController().signal,
-    finish: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  };
-}
 
 async function analyst(agent: AgentClient, lab: Partial<Lab> = {}): Promise<Analyst> {
   const { settings } = await loadSettings(home.conf);
