@@ -101,7 +101,9 @@ async function runToEnd(current: Current, lease: MachineLease, by: Analyst): Pro
   let run: Run;
   {
     await using owned = lease;
-    const dir = (current.dir = await by.artifacts.begin(claim.task, claim.epoch, either.signal));
+    const begin = () => by.artifacts.begin(claim.task, claim.epoch, either.signal);
+    const waiting = { log: by.log, again: isStoreAway };
+    const dir = (current.dir = await untilDone(begin, waiting, either.signal));
     await using hostLog = openTaskLog(dir, claim.task.id, by.log);
     run = await detonate(
       detonation(current, { lease: owned, dir, log: hostLog.log }, by),
@@ -188,14 +190,15 @@ async function handBack(current: Current, by: Analyst): Promise<Verdict> {
   const { claim } = current;
   by.log('info', 'handed back: this worker ends', { task: claim.task.id });
   const ours = await by.tasks.runs.end(claim.task.id, claim.epoch, { to: 'pending', handedBack: true });
-  return ours ? { kind: 'handed back', claim } : { kind: 'not ours' };
+  return ours ? { kind: 'handed back', claim } : letGo(current, by);
 }
 
 /** The run is not ours any more. After a cancel what was collected stays, and task.json says why it ends there. */
 async function letGo(current: Current, by: Analyst): Promise<Verdict> {
   const { id } = current.claim.task;
-  const status = await by.tasks.status(id);
-  if (status === 'failed_analysis' || status === 'recovered') {
+  const now = (await by.tasks.find(id))?.task;
+  // Not any failure: the one that we told ourselves, and whose answer was lost, is no cancel.
+  if (now?.outcome === 'cancelled' || now?.status === 'recovered') {
     by.log('info', 'cancelled', { task: id, code: 'CANCELLED' });
     const outcome = { status: 'failed', code: 'CANCELLED', reason: 'the task was cancelled' } as const;
     await keepOutcome(current, outcome, by);

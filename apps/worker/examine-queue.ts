@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
-import type { Worker } from 'bullmq';
+import type { Job, Worker } from 'bullmq';
 import { reason, SandboxError, type ErrorCode } from '#domain/errors.js';
 import { outcomeOf } from '#domain/outcome.js';
 import type { Task } from '#domain/task.js';
-import { openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
+import { handBack, openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } from '#queue/queues.js';
 import { isDatabaseAway } from '#storage/away.js';
 import type { Analyst } from './analyst.js';
 import { isStoreAway, untilDone } from './until-done.js';
@@ -57,15 +57,8 @@ export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSi
     if (!('failed' in result)) await by.artifacts.publishReports(task.id, signal);
     return result;
   };
-  const consume = async ({
-    data: { taskId },
-    attemptsMade,
-    opts,
-  }: {
-    data: TaskJob;
-    attemptsMade: number;
-    opts: { attempts?: number };
-  }): Promise<void> => {
+  const consume = async (job: Job<TaskJob>, token?: string): Promise<void> => {
+    const { taskId } = job.data;
     const known = await patiently(() => by.tasks.find(taskId));
     if (known?.task.status !== 'completed') return;
     const started = performance.now();
@@ -73,9 +66,10 @@ export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSi
       failed: 'PROCESSING_FAILED' as const,
       why: reason(error),
     }));
+    if (shutdown.aborted && 'failed' in result) throw await handBack(job, token);
     if ('failed' in result) {
       by.log('error', result.why, { task: taskId, stage: 'processing', code: result.failed });
-      if (attemptsMade + 1 < (opts.attempts ?? 1)) throw new Error(result.why); // BullMQ tries again after a pause
+      if (job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(result.why); // BullMQ tries again after a pause
       return patiently(() => fail(taskId, by, result));
     }
     for (const failure of result.failures)

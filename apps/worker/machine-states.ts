@@ -2,6 +2,8 @@ import { reason } from '#domain/errors.js';
 import type { MachineChange, Machines } from '#storage/machines.js';
 import type { Log } from '../log.js';
 
+/** Milliseconds until what the database did not take is written again. */
+const AGAIN_MS = 2_000;
 /** Milliseconds that changes are gathered: a machine of a busy lab changes many times a second, and people look at it. */
 const GATHER_MS = 250;
 
@@ -9,6 +11,7 @@ const GATHER_MS = 250;
 export class MachineStates implements AsyncDisposable {
   readonly #pending = new Map<string, MachineChange>();
   #timer: NodeJS.Timeout | undefined;
+  #ending = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -23,6 +26,7 @@ export class MachineStates implements AsyncDisposable {
 
   /** Writes what is left. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending = true;
     await this.#flush();
   }
 
@@ -39,8 +43,9 @@ export class MachineStates implements AsyncDisposable {
     await this.machines.updateAll(new Map(changes)).catch((error: unknown) => {
       this.log('warn', `machine states not stored: ${reason(error)}`);
       for (const [name, change] of changes) {
-        if (!this.#pending.has(name)) this.#pending.set(name, change); // the next change writes it too
+        if (!this.#pending.has(name)) this.#pending.set(name, change);
       }
+      if (!this.#ending) this.#timer ??= setTimeout(() => void this.#flush(), AGAIN_MS);
     });
   }
 }

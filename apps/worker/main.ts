@@ -12,7 +12,7 @@ import { MachineNotes } from '#queue/machine-notes.js';
 import { Bells, receive, type Letter } from '#queue/mail.js';
 import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
-import { workerId, workerIsGone, workerName } from '#queue/worker-id.js';
+import { workerId, workerIsGone } from '#queue/worker-id.js';
 import { openConfigured } from '#storage/database.js';
 import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { Machines } from '#storage/machines.js';
@@ -24,7 +24,6 @@ import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { openArtifacts } from '../open-artifacts.js';
 import { createLog } from '../log.js';
 import { WorkerMetrics } from '../metrics/worker-metrics.js';
-import { VERSION } from '../version.js';
 import { Admission, thisHost, type AdmissionLimits } from './admission.js';
 import type { Analyst } from './analyst.js';
 import { Dispatcher } from './dispatcher.js';
@@ -33,6 +32,7 @@ import { MachineStates } from './machine-states.js';
 import { testMachine } from './machine-test.js';
 import { openLab } from './open-lab.js';
 import { Presence } from './presence.js';
+import { registerWorker } from './register.js';
 import { Repair } from './repair.js';
 
 /** Milliseconds between two looks for what a crash left. */
@@ -135,12 +135,11 @@ await runMain(async () => {
   };
   const register = async (): Promise<void> => {
     const own = lab.pool.states().map(({ machine, manager }) => ({ ...machine, manager }));
-    const alive = new Set((await workers.list()).map(({ id }) => id).filter((id) => !workerIsGone(id)));
-    await machines.register(worker, own, {
-      isGone: (id) => !alive.has(id),
-      isBefore: (id) => workerName(id) === name && !alive.has(id),
-    });
-    await workers.register({ id: worker, name, host: hostname(), version: VERSION });
+    const tellWait = (line: string): void => {
+      log('warn', line, { stage: 'register' });
+      tell({ kind: 'progress', line, lasting: true });
+    };
+    await registerWorker({ id: worker, name, machines: own }, { machines, workers }, tellWait, shutdown);
     lab.tellAll();
   };
   await register();

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, reason } from '#domain/errors.js';
 import { serves, wanted } from '#domain/machine.js';
 import { wantsOf } from '#queue/lanes.js';
 import { leads, Liveness } from '#queue/liveness.js';
-import { forgetWorkers } from '#queue/mail.js';
+import { keepWorkers } from '#queue/mail.js';
 import type { Queues } from '#queue/queues.js';
-import { reconcile, type Lease, type Repaired } from '#queue/reconcile.js';
+import { reconcile, type Lease, type Places, type Repaired } from '#queue/reconcile.js';
 import { toMachine, type Machines } from '#storage/machines.js';
 import type { Tasks } from '#storage/tasks.js';
 import type { Workers } from '#storage/workers.js';
@@ -30,6 +31,9 @@ export interface RepairOptions {
 /** Milliseconds after which the machines of a worker that is gone are not waited for any more. */
 const FORGET_MACHINES_MS = 24 * 3_600_000;
 
+/** Milliseconds from one look to the next, at least. */
+const PAUSE_MS = 500;
+
 /** Tasks of one lane that are refused in one go; more follow at the next look. */
 const REFUSED_AT_ONCE = 500;
 
@@ -39,13 +43,21 @@ export class Repair {
   #busy: Promise<void> = Promise.resolve();
   /** Asked for and not begun: more who ask before it begins are served by it. */
   #next: Promise<void> | null = null;
+  #lookedAt = -Infinity;
+  /** Where the last look ended that found more than it could look at. */
+  readonly #places: Places = { pending: 0, completed: 0 };
 
   constructor(private readonly by: RepairOptions) {}
 
   /** Looks once, if this worker is the one that does. Never rejects. */
   async look(signal: AbortSignal): Promise<void> {
-    this.#next ??= this.#busy.then(() => {
+    this.#next ??= this.#busy.then(async () => {
+      // Clients can have it called as often as they think of a new lane.
+      await sleep(Math.max(0, this.#lookedAt + PAUSE_MS - performance.now()), undefined, { signal }).catch(
+        () => {},
+      );
       this.#next = null;
+      this.#lookedAt = performance.now();
       this.#busy = this.#look(signal);
       return this.#busy;
     });
@@ -62,6 +74,7 @@ export class Repair {
         {
           store: this.by.tasks,
           queues,
+          places: this.#places,
           endLost: (lease, next, why) => this.#endLost(lease, next, why),
           reschedule,
           process: process_results,
@@ -89,7 +102,10 @@ export class Repair {
       await machines.abandon(id, 'its worker is gone');
     }
     await workers.remove([...gone]);
-    await forgetWorkers(queues.redis, [...gone]);
+    await keepWorkers(
+      queues.redis,
+      all.map(({ id }) => id).filter((id) => !gone.has(id)),
+    );
   }
 
   async #endLost(
@@ -121,7 +137,8 @@ export class Repair {
       if (all.some((machine) => serves(machine, wants))) continue;
       const { help } = ERRORS.NO_MATCHING_MACHINE;
       const message = `no machine of this lab ${wanted(wants)} [NO_MATCHING_MACHINE] ${help}`;
-      for (const id of await queues.lanes.tasksOf(lane, REFUSED_AT_ONCE)) {
+      for (const { id, waitedMs } of await queues.lanes.tasksOf(lane, REFUSED_AT_ONCE)) {
+        if (waitedMs < this.by.settings.patience * 1000) continue;
         if (await tasks.refuse(id, 'NO_MATCHING_MACHINE', message))
           log('warn', message, { task: id, code: 'NO_MATCHING_MACHINE' });
         await queues.lanes.remove(id);

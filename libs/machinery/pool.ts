@@ -113,7 +113,9 @@ export class MachinePool {
 
   /** Those that a task could have now. */
   free(): readonly Machine[] {
-    return this.#entries.flatMap(({ state, machine }) => (isFree(state) ? [machine] : []));
+    return this.#entries.flatMap(({ state, enabled, machine }) =>
+      enabled && isFree(state) ? [machine] : [],
+    );
   }
 
   /** Every machine as it is now, in the order they were configured. */
@@ -251,7 +253,12 @@ export class MachinePool {
         if (trial) trials.push(trial);
         state = await (trial ? this.#try(entry, trial) : this.#settle(entry));
       } while (entry.trials.length > 0);
-      outcome = () => (state === 'disabled' ? this.#move(entry, state) : this.#offer(entry, state));
+      // An operator may have changed their mind since it was settled: then it is looked at again.
+      outcome = () => {
+        if (entry.enabled === (state === 'disabled')) void this.#tend(entry);
+        else if (state === 'disabled') this.#move(entry, state);
+        else this.#offer(entry, state);
+      };
     } catch (error) {
       outcome = () => this.#quarantine(entry, reason(error));
     }

@@ -164,12 +164,20 @@ export class Lanes {
     });
   }
 
-  /** Tasks of one lane, at most so many. */
-  async tasksOf(lane: Lane, limit: number): Promise<number[]> {
+  /** Tasks of one lane, at most so many, and how long each has waited. */
+  async tasksOf(lane: Lane, limit: number): Promise<Pick<Taken, 'id' | 'waitedMs'>[]> {
     const ids: string[] = [];
-    for (const level of await this.redis.zrange(`malkoha:lane:${lane}`, 0, -1))
+    for (const level of await this.redis.zrange(`malkoha:lane:${lane}`, 0, -1)) {
+      if (ids.length >= limit) break;
       ids.push(...(await this.redis.zrange(`malkoha:lane:${lane}:${level}`, 0, limit - ids.length - 1)));
-    return ids.slice(0, limit).map(Number);
+    }
+    if (ids.length === 0) return [];
+    const infos = await this.redis.hmget('malkoha:queued', ...ids);
+    const now = Date.now();
+    return ids.flatMap((id, index) => {
+      const info = infos[index];
+      return info == null ? [] : [taken(id, info, now)];
+    });
   }
 
   /** Forgets lanes without tasks: names come from clients. */

@@ -120,6 +120,8 @@ local turn = redis.call('ZSCORE', tasks, best)
 redis.call('HDEL', P .. 'queued', best)
 unplace(best, bestInfo)
 if redis.call('EXISTS', tasks) == 1 then redis.call('HSET', P .. 'turns:' .. lane .. ':' .. level, 'now', turn) end
+-- One bell may have stood for several tasks: whoever was woken by it wakes the next.
+if redis.call('EXISTS', P .. 'lane:' .. lane) == 1 then ring(lane) end
 return {'task', best, bestInfo}`;
 
 /** id → 1 removed, 0 it was not there. */

@@ -19,12 +19,16 @@ export interface SignOfLife {
  */
 export class Liveness {
   readonly #seen = new Map<string, { readonly beat: number; readonly at: number }>();
+  #lookedAt = -Infinity;
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** Ids of those that are gone. Call it every few seconds. */
   gone(workers: readonly SignOfLife[]): readonly string[] {
     const now = this.now();
+    // While nobody looked (the database was away, say) nothing could be seen to change.
+    if (now - this.#lookedAt > LEASE_MS / 2) this.#seen.clear();
+    this.#lookedAt = now;
     const ids = new Set(workers.map(({ id }) => id));
     for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
     return workers.flatMap(({ id, heartbeatOn }) => {

@@ -62,6 +62,15 @@ export function receive(
   };
 }
 
+/** Letters to all are sent to these only. */
+export async function keepWorkers(redis: Redis, living: readonly string[]): Promise<void> {
+  const known = await redis.smembers('malkoha:workers');
+  await forgetWorkers(
+    redis,
+    known.filter((worker) => !living.includes(worker)),
+  );
+}
+
 /** Letters to all are not sent to them any more. */
 export async function forgetWorkers(redis: Redis, workers: readonly string[]): Promise<void> {
   if (workers.length === 0 || redis.status !== 'ready') return;

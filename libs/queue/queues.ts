@@ -159,3 +159,9 @@ export function openWorker(
   const { Worker } = bullmq();
   return new Worker<TaskJob>(name, process, { connection: redis, maxStalledCount: 2, ...options });
 }
+
+/** Puts a job back that this worker cannot finish, without costing it an attempt; what it answers must be thrown. */
+export async function handBack(job: Job<TaskJob>, token: string | undefined): Promise<Error> {
+  await job.moveToWait(token);
+  return new (bullmq().WaitingError)();
+}

@@ -5,7 +5,7 @@ import { PROCESSING_QUEUE, type JobState, type Queues } from './queues.js';
 
 /** Rows looked at in one go. */
 const PAGE = 500;
-/** Rows of one status looked at in one call; more wait for the next. */
+/** Rows of one status looked at in one call; the next goes on behind them. */
 const MOST_ROWS = 200_000;
 
 export interface Lease extends QueuedTask {
@@ -29,6 +29,8 @@ export interface TaskStore {
 export interface Reconciled {
   readonly store: TaskStore;
   readonly queues: Queues;
+  /** Where to go on, kept from call to call. */
+  readonly places: Places;
   /**
    * Ends the run of a worker that is gone: pending again, or failed_analysis. False: somebody else did, or it ended
    * by itself.
@@ -38,6 +40,12 @@ export interface Reconciled {
   readonly reschedule: boolean;
   /** Are reports written as analyses end? ([cuckoo] process_results) */
   readonly process: boolean;
+}
+
+/** Of each status, the task behind which the next call goes on; 0: from the first. */
+export interface Places {
+  pending: number;
+  completed: number;
 }
 
 export interface Repaired {
@@ -85,9 +93,9 @@ async function takeBack(by: Reconciled, repaired: Repaired, signal: AbortSignal)
   }
 }
 
-async function fillLanes({ store, queues }: Reconciled, repaired: Repaired, signal: AbortSignal) {
+async function fillLanes({ store, queues, places }: Reconciled, repaired: Repaired, signal: AbortSignal) {
   const { lanes } = queues;
-  for await (const ids of pages(store, 'pending', signal)) {
+  for await (const ids of pages(store, places, 'pending', signal)) {
     const there = await asked(queues.redis, () => lanes.has(ids));
     const missing = ids.filter((_, index) => there[index] !== true);
     for (const lease of await store.leases(missing)) {
@@ -102,8 +110,12 @@ async function fillLanes({ store, queues }: Reconciled, repaired: Repaired, sign
   }
 }
 
-async function fillProcessing({ store, queues }: Reconciled, repaired: Repaired, signal: AbortSignal) {
-  for await (const ids of pages(store, 'completed', signal)) {
+async function fillProcessing(
+  { store, queues, places }: Reconciled,
+  repaired: Repaired,
+  signal: AbortSignal,
+) {
+  for await (const ids of pages(store, places, 'completed', signal)) {
     const states = await queues.states(PROCESSING_QUEUE, ids);
     for (const [index, id] of ids.entries()) {
       const verdict = judgeCompleted(states[index] ?? 'none');
@@ -122,18 +134,16 @@ async function fillProcessing({ store, queues }: Reconciled, repaired: Repaired,
 
 async function* pages(
   store: TaskStore,
-  status: TaskStatus,
+  places: Places,
+  status: keyof Places,
   signal: AbortSignal,
 ): AsyncGenerator<readonly number[]> {
-  let after = 0;
   for (let seen = 0; seen < MOST_ROWS;) {
     signal.throwIfAborted();
-    const page = await store.idsOf(status, after, PAGE);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield page;
+    const page = await store.idsOf(status, places[status], PAGE);
+    places[status] = page.length < PAGE ? 0 : (page.at(-1) ?? 0);
+    if (page.length > 0) yield page;
     seen += page.length;
     if (page.length < PAGE) return;
-    after = last;
   }
 }

@@ -7,7 +7,7 @@ import { QueryFailedError } from 'typeorm';
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const AWAY =
-  /^(08...|40...|53...|57P..|SQLITE_(BUSY|FULL|IOERR).*|ECONN\w+|EPIPE|ENOENT|EAI_AGAIN|ETIMEDOUT)$/;
+  /^(08...|40...|53...|57P..|SQLITE_(BUSY|FULL|IOERR).*|ECONN\w+|EPIPE|ENOENT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/;
 
 /** What `pg` says without a code, and TypeORM of a connection that broke inside a transaction. */
 const LOST = new RegExp(

@@ -29,6 +29,20 @@ export interface MachineChange {
   readonly retryOn?: Date | null;
 }
 
+/** Machines of one lab need different names. */
+export class MachineNameTaken extends SandboxError {
+  /** Id of the worker that has the machine. */
+  readonly worker: string;
+
+  constructor({ name, worker }: MachineRow) {
+    const message =
+      `a machine named ${name} is there already, of the worker ${worker}: machines of one lab need different names; ` +
+      'start this worker with another --name, or rename the machine';
+    super('CONFIG_INVALID', message);
+    this.worker = worker;
+  }
+}
+
 /** What the API shows of the machines; workers write it. Ids, and whether one is enabled, stay over restarts. */
 export class Machines {
   constructor(private readonly db: DataSource) {}
@@ -49,7 +63,7 @@ export class Machines {
       for (const machine of machines) await insertOnce(db, { ...columns(machine), worker });
       const taken = await db.findBy(MachineRow, { name: In(names) });
       const other = taken.find((row) => row.worker !== worker && !isGone(row.worker));
-      if (other !== undefined) throw nameTaken(other);
+      if (other !== undefined) throw new MachineNameTaken(other);
       for (const machine of machines)
         await db.update(MachineRow, { name: machine.name }, { ...columns(machine), worker });
       const others = await db.findBy(MachineRow, { name: Not(In(names)) });
@@ -133,14 +147,6 @@ async function insertOnce(db: EntityManager, row: ReturnType<typeof columns> & {
     .orIgnore()
     .updateEntity(false)
     .execute();
-}
-
-function nameTaken({ name, worker }: MachineRow): SandboxError {
-  return new SandboxError(
-    'CONFIG_INVALID',
-    `a machine named ${name} is there already, of the running worker ${worker}: machines of one lab need different ` +
-      'names; start this worker with another --name, or rename the machine',
-  );
 }
 
 function columns(machine: RegisteredMachine) {

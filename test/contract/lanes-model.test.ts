@@ -111,7 +111,7 @@ async function mustAgree(model: LaneModel, lanes: Lanes): Promise<void> {
   for (const { lane, waiting } of depths) {
     const found = await lanes.tasksOf(lane, 99);
     expect(found).toHaveLength(waiting);
-    expect(new Set(found.map((one) => model.tasks.get(one)?.lane))).toEqual(new Set([lane]));
+    expect(new Set(found.map(({ id }) => model.tasks.get(id)?.lane))).toEqual(new Set([lane]));
   }
 }
 

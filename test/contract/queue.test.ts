@@ -165,7 +165,10 @@ async function repair(tasks: Tasks, queues: Queues): Promise<Repaired> {
     const lost = { outcome: 'worker_lost', errors: [{ action: 'WORKER_LOST', message }] } as const;
     return tasks.runs.end(id, epoch, to === 'pending' ? { to, avoid, ...lost } : { to, ...lost });
   };
-  return reconcile({ store: tasks, queues, endLost, reschedule: true, process: true }, signal);
+  return reconcile(
+    { store: tasks, queues, places: { pending: 0, completed: 0 }, endLost, reschedule: true, process: true },
+    signal,
+  );
 }
 
 test('reconcile: rows without a job get one, lost workers lose their tasks, the third time for good', async () => {

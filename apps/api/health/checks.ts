@@ -9,7 +9,7 @@ import type { Context } from '../context.js';
 import { mustHaveSpace } from '../disk.js';
 import { tryToWrite } from '../downloads/scratch.js';
 
-/** Seconds without a round of the reconciler, which runs every minute. */
+/** Seconds without a round of the reconciler, which runs every ten seconds. */
 const RECONCILE_LATE_S = 300;
 
 /** Resolves with a remark, or null; rejects when it is not as it must be. */

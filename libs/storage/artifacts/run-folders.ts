@@ -15,6 +15,9 @@ const ABANDONED_MS = 24 * 3_600_000;
  */
 const GRACE_MS = 10 * 60_000;
 
+/** Makes a run's folder the task's. */
+type Settle = (run: RunFolder, fate: Fate) => Promise<void>;
+
 export interface RunFolder {
   readonly task: number;
   readonly epoch: number;
@@ -110,29 +113,46 @@ export class RunFolders {
   }
 
   /** Each run's folder gets what its row says; `settle` is told of those that are the task's and not published. */
-  async sweep(settle: (run: RunFolder, fate: Fate) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async sweep(settle: Settle, signal: AbortSignal): Promise<void> {
+    const failures: unknown[] = [];
     for (const run of await this.list()) {
       signal.throwIfAborted();
-      const state = await this.states(run.task);
-      const fate = fateOf(run.epoch, state);
-      if (fate === 'won') await settle(run, fate);
-      if (fate === 'failed' && Date.now() - (state?.completedOn?.getTime() ?? 0) > GRACE_MS) {
-        await settle({ ...run, dir: await this.#copy(run.dir) }, fate);
-        await this.takeAway(run.dir);
-      }
-      if (fate === 'lost') await this.takeAway(run.dir);
+      // One that cannot be settled now must not keep the others from it.
+      await this.#sweepRun(run, settle).catch((error: unknown) => failures.push(error));
     }
     for (const name of (await this.#names()).filter((one) => one.startsWith('.'))) {
       const dir = join(this.#runs, name);
       const found = await stat(dir).catch(() => null); // made into something meanwhile
       if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(dir, { recursive: true, force: true });
     }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #sweepRun(run: RunFolder, settle: Settle): Promise<void> {
+    const state = await this.states(run.task);
+    const fate = fateOf(run.epoch, state);
+    if (fate === 'won') await settle(run, fate);
+    if (fate === 'lost') await this.takeAway(run.dir);
+    if (fate !== 'failed' || Date.now() - (state?.completedOn?.getTime() ?? 0) <= GRACE_MS) return;
+    const copy = await this.#copy(run.dir);
+    try {
+      await settle({ ...run, dir: copy }, fate);
+    } catch (error) {
+      await rm(copy, { recursive: true, force: true });
+      throw error;
+    }
+    await this.takeAway(run.dir);
   }
 
   /** A worker that was only thought dead may still have files of the run open: what it writes now goes nowhere. */
   async #copy(dir: string): Promise<string> {
     const copy = await this.temporary();
-    await cp(dir, copy, { recursive: true, verbatimSymlinks: true });
+    try {
+      await cp(dir, copy, { recursive: true, verbatimSymlinks: true });
+    } catch (error) {
+      await rm(copy, { recursive: true, force: true }); // half of it, on a disk that is full
+      throw error;
+    }
     return copy;
   }
 
