@@ -80,7 +80,7 @@ export class Presence {
       this.#orphans.set(key, since);
       if (now - since < HEARTBEAT_MS) continue; // it may just have been claimed, or just have ended
       log('warn', 'nobody here runs it any more: it is given back', { task: id });
-      await tasks.runs.end(id, epoch, { to: 'pending', outcome: 'worker_lost', avoid: [] });
+      await tasks.runs.end(id, epoch, { to: 'pending', outcome: 'worker_lost' });
     }
   }
 }

@@ -30,8 +30,8 @@ export interface RunError {
 export type RunEnding = { readonly errors?: readonly RunError[] } & (
   | { readonly to: 'completed'; readonly outcome: OutcomeCode; readonly route: string }
   | { readonly to: 'failed_analysis'; readonly outcome: OutcomeCode }
-  /** It is to run again, on another machine than this one if there is another. */
-  | { readonly to: 'pending'; readonly outcome: OutcomeCode; readonly avoid: readonly string[] }
+  /** It is to run again, on none of the machines to `avoid` if there is another; those known before unless given. */
+  | { readonly to: 'pending'; readonly outcome: OutcomeCode; readonly avoid?: readonly string[] }
   /** The worker ends before the run does: as if it had not begun. */
   | { readonly to: 'pending'; readonly handedBack: true }
 );
@@ -124,7 +124,10 @@ function columnsOf(ending: RunEnding) {
     case 'failed_analysis':
       return { ...free, completedOn: new Date(), outcome: ending.outcome };
     case 'pending':
-      return { ...free, startedOn: null, outcome: ending.outcome, avoid: ending.avoid };
+      return {
+        ...{ ...free, startedOn: null, outcome: ending.outcome },
+        ...(ending.avoid && { avoid: ending.avoid }),
+      };
   }
 }
 
