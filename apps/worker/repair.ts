@@ -24,6 +24,8 @@ export interface RepairOptions {
     readonly patience: number;
   };
   readonly log: Log;
+  /** Milliseconds from one look to the next, at least; half a second unless given. */
+  readonly pauseMs?: number;
   /** After each look that this worker made. */
   onRepaired(repaired: Repaired): void;
 }
@@ -31,7 +33,6 @@ export interface RepairOptions {
 /** Milliseconds after which the machines of a worker that is gone are not waited for any more. */
 const FORGET_MACHINES_MS = 24 * 3_600_000;
 
-/** Milliseconds from one look to the next, at least. */
 const PAUSE_MS = 500;
 
 /** Tasks of one lane that are refused in one go; more follow at the next look. */
@@ -53,9 +54,8 @@ export class Repair {
   async look(signal: AbortSignal): Promise<void> {
     this.#next ??= this.#busy.then(async () => {
       // Clients can have it called as often as they think of a new lane.
-      await sleep(Math.max(0, this.#lookedAt + PAUSE_MS - performance.now()), undefined, { signal }).catch(
-        () => {},
-      );
+      const pause = this.#lookedAt + (this.by.pauseMs ?? PAUSE_MS) - performance.now();
+      if (pause > 0) await sleep(pause, undefined, { signal }).catch(() => {});
       this.#next = null;
       this.#lookedAt = performance.now();
       this.#busy = this.#look(signal);

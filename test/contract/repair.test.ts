@@ -60,6 +60,7 @@ onEachDatabase((fresh) => {
         settings: { reschedule: true, process_results: true, patience: 0, ...settings },
         log: (_level, message) => said.push(message),
         onRepaired: (one) => repaired.push(one),
+        pauseMs: 0,
       });
     const submit = async (changes = {}): Promise<number> => {
       const task = await tasks.create(aSubmission(changes), null);
@@ -75,9 +76,11 @@ onEachDatabase((fresh) => {
     /** Time passes until a worker that gives no sign is gone; HERE gives one. */
     const silence = async (repair: Repair): Promise<void> => {
       await repair.look(signal);
-      now += LEASE_MS + 1;
-      await workers.beat(HERE, null);
-      await repair.look(signal);
+      for (let looks = 0; looks < 4; looks++) {
+        now += LEASE_MS / 3;
+        await workers.beat(HERE, null);
+        await repair.look(signal);
+      }
     };
 
     test('what a lost worker ran goes on elsewhere; the third time it fails, and says why', async () => {

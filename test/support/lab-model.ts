@@ -53,6 +53,7 @@ export class ModelLab {
       machines: new Machines(db),
       settings: { reschedule: true, process_results: true, patience: 0 },
       onRepaired: quiet,
+      pauseMs: 0,
       // Whatever it could not do would be swallowed.
       log: (_level, message) => expect(message).not.toMatch('not reconciled'),
     });
