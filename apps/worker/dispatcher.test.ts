@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Taken } from '#queue/lane-queue.js';
 import type { Lane } from '#queue/lanes.js';
 import { Dispatcher, type Dispatching } from './dispatcher.js';
-import { until } from '../../test/support/hosts.js';
 import { aMachine } from '../../test/support/machine.js';
+import { until } from '../../test/support/until.js';
 
 /** What the dispatcher is given, one answer after the other; then it waits for ever. */
 interface Script {

@@ -3,9 +3,9 @@ import { Lanes } from '#queue/lane-queue.js';
 import type { Lane } from '#queue/lanes.js';
 import { Bells, receive, send, type Letter } from '#queue/mail.js';
 import { Cleanup } from '../../apps/cleanup.js';
-import { until } from '../support/hosts.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { queued } from '../support/task.js';
+import { until } from '../support/until.js';
 
 const quiet = (): void => {};
 

@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import fc from 'fast-check';
 import { SandboxError } from '#domain/errors.js';
 import { serves, type Machine } from '#domain/machine.js';
-import { TestHosts, until } from '../support/hosts.js';
+import { TestHosts } from '../support/hosts.js';
 import { aMachine } from '../support/machine.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { until } from '../support/until.js';
 
 const KINDS: readonly Partial<Machine>[] = [
   {},

@@ -8,6 +8,7 @@ import { startApi, startBeside, type TestApi } from '../support/api.js';
 import { ask, drive, submit } from '../support/api-client.js';
 import { messages, take, words, type Message } from '../support/sse.js';
 import { ON } from '../support/task.js';
+import { until } from '../support/until.js';
 
 let api: TestApi;
 
@@ -124,7 +125,9 @@ describe('REST API: events', () => {
       const id = await submit(api, 't', 't');
       await phase(id, 'a');
       await drive(api, id, 'running');
-      await api.context.queues.redis.xtrim(`${EVENTS_STREAM}:${id}`, 'MAXLEN', 1);
+      const { redis } = api.context.queues;
+      await until(async () => (await redis.xlen(`${EVENTS_STREAM}:${id}`)) === 3);
+      await redis.xtrim(`${EVENTS_STREAM}:${id}`, 'MAXLEN', 1);
       const stream = await open(`/${id}`, '5-0');
       const [missed, status] = await take(stream, 2);
       expect(missed).toMatchObject({ event: 'missed', data: { kind: 'missed', after: '5-0', task: id } });

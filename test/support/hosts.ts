@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { DataSource } from 'typeorm';
 import { homePaths, type HomePaths } from '#config/home.js';
@@ -21,6 +20,7 @@ import { Dispatcher } from '../../apps/worker/dispatcher.js';
 import { HeldLab } from './held-lab.js';
 import type { TestRedis } from './redis.js';
 import { aSubmission } from './task.js';
+import { until } from './until.js';
 
 export interface TestHost extends AsyncDisposable {
   readonly dispatcher: Dispatcher;
@@ -37,11 +37,6 @@ export interface HostOptions {
 
 const { settings } = cuckooSettings('cuckoo.conf', '');
 const quiet = (): void => {};
-
-/** Waits, without a bound of its own: what never comes true is ended by the test's. */
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(5);
-}
 
 /**
  * Hosts that dispatch from one Redis and one SQLite database, with the real dispatcher, pool and analyst, whose
