@@ -25,12 +25,12 @@ const LOCK = { lockDuration: 10_000, stalledInterval: 5_000 } as const;
 
 /** What runs was told to hand back; it needs seconds, a Redis that is gone would need for ever. */
 const CLOSE_TIMEOUT_MS = 15_000;
+/** A Redis that is away will not hear of it: the job's lock runs out, and another worker takes it. */
+const NO_REDIS_CLOSE_MS = 500;
 
-async function close(worker: Worker<TaskJob>): Promise<void> {
-  const waited = await Promise.race([
-    worker.close().then(() => true),
-    sleep(CLOSE_TIMEOUT_MS, false, { ref: false }),
-  ]);
+async function close(worker: Worker<TaskJob>, { redis }: Queues): Promise<void> {
+  const bound = redis.status === 'ready' ? CLOSE_TIMEOUT_MS : NO_REDIS_CLOSE_MS;
+  const waited = await Promise.race([worker.close().then(() => true), sleep(bound, false, { ref: false })]);
   if (!waited) await worker.disconnect();
 }
 
@@ -86,7 +86,7 @@ export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSi
   return {
     worker,
     [Symbol.asyncDispose]: async () => {
-      await close(worker);
+      await close(worker, queues);
       await threads.destroy();
     },
   };

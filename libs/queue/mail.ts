@@ -57,7 +57,8 @@ export function receive(
     async [Symbol.asyncDispose]() {
       ended.abort();
       connection.disconnect();
-      await forgetWorkers(redis, [worker]);
+      // Not waited for: a Redis that ends with us would hold up our end, and the reconciler does it again.
+      void forgetWorkers(redis, [worker]);
     },
   };
 }
@@ -74,7 +75,8 @@ export async function keepWorkers(redis: Redis, living: readonly string[]): Prom
 /** Letters to all are not sent to them any more. */
 export async function forgetWorkers(redis: Redis, workers: readonly string[]): Promise<void> {
   if (workers.length === 0 || redis.status !== 'ready') return;
-  await redis.srem('malkoha:workers', ...workers).catch(() => undefined); // the reconciler does it again
+  // One that went away this moment would be waited for; the reconciler does it again.
+  await within(redis.srem('malkoha:workers', ...workers)).catch(() => undefined);
 }
 
 /** How an idle host waits for a task: of all that wait for a lane, each new task wakes one. */
@@ -128,7 +130,7 @@ export class Bells implements AsyncDisposable {
   async passOn(lane: Lane): Promise<void> {
     const bell = `malkoha:bell:${lane}`;
     if (this.redis.status !== 'ready') return;
-    if ((await this.redis.llen(bell)) === 0) await this.redis.rpush(bell, '1');
+    if ((await within(this.redis.llen(bell))) === 0) await within(this.redis.rpush(bell, '1'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

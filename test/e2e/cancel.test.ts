@@ -55,7 +55,7 @@ describe('a cancel', () => {
   test('stops the run: the machine is free for the next one, what was collected stays, the task never ends otherwise', async () => {
     const id = await submit('spin.sh', 600);
     const waiting = await submit('noop.sh', 20);
-    expect(await until(id, 'push')).toContain('machine');
+    expect(await until(id, 'push')).toContain('prepare');
     expect(await get(`/tasks/explain/${waiting}`)).toMatchObject({
       reason: 'waiting_for_machine',
       machines: { matching: 1, free: 0 },
