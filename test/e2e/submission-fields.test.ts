@@ -261,7 +261,9 @@ describe('each field of a submission', () => {
     expect((await ended('tagged')).status).toBe('reported');
     const elsewhere = await ended('elsewhere');
     expect(elsewhere.status).toBe('failed_analysis');
-    expect(elsewhere.errors.join('\n')).toContain('no machine of this lab is named "linux7" [NO_MATCHING_MACHINE]');
+    expect(elsewhere.errors.join('\n')).toContain(
+      'no machine of this lab is named "linux7" [NO_MATCHING_MACHINE]',
+    );
     const windows = await ended('windows');
     expect(windows.status).toBe('failed_analysis');
     expect(windows.errors.join('\n')).toContain('no machine of this lab runs windows [NO_MATCHING_MACHINE]');
