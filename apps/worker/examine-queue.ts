@@ -25,13 +25,17 @@ const LOCK = { lockDuration: 10_000, stalledInterval: 5_000 } as const;
 
 /** What runs was told to hand back; it needs seconds, a Redis that is gone would need for ever. */
 const CLOSE_TIMEOUT_MS = 15_000;
-/** A Redis that is away will not hear of it: the job's lock runs out, and another worker takes it. */
-const NO_REDIS_CLOSE_MS = 500;
+/** Milliseconds for a Redis that is away: it will not hear of it; the job's lock runs out, and another worker takes it. */
+const NO_REDIS_MS = 500;
 
 async function close(worker: Worker<TaskJob>, { redis }: Queues): Promise<void> {
-  const bound = redis.status === 'ready' ? CLOSE_TIMEOUT_MS : NO_REDIS_CLOSE_MS;
-  const waited = await Promise.race([worker.close().then(() => true), sleep(bound, false, { ref: false })]);
-  if (!waited) await worker.disconnect();
+  const closed = worker.close().then(() => true);
+  const until = performance.now() + CLOSE_TIMEOUT_MS;
+  do {
+    if (await Promise.race([closed, sleep(NO_REDIS_MS, false, { ref: false })])) return;
+  } while (redis.status === 'ready' && performance.now() < until);
+  // Not waited for: nobody answers.
+  void worker.disconnect().catch(() => undefined);
 }
 
 export interface Processing extends AsyncDisposable {

@@ -39,6 +39,8 @@ import { Repair } from './repair.js';
 const REPAIR_MS = 10_000;
 /** Milliseconds between two looks for runs on this host that nobody published or took away. */
 const SWEEP_MS = 60_000;
+/** Milliseconds for what was begun to be written. */
+const LAST_WAIT_MS = 500;
 const OPTIONS = {
   home: { type: 'string' },
   name: { type: 'string' },
@@ -184,6 +186,8 @@ await runMain(async () => {
   if (!shutdown.aborted) tell({ kind: 'drained' });
 });
 if (process.connected) process.disconnect();
+// All is given back: what a library still waits for, of a Redis that is gone, must not keep the process.
+setTimeout(() => process.exit(), LAST_WAIT_MS).unref();
 
 /** Two processes would end each other's machines: they keep them in the same places. @throws ALREADY_RUNNING */
 function mustBeAlone(name: string, workers: readonly WorkerRow[]): void {

@@ -84,6 +84,8 @@ export class Bells implements AsyncDisposable {
   readonly #connection: Redis;
   readonly #own: string;
   #waiting = false;
+  #close: (nothing: null) => void = () => {};
+  readonly #closed = new Promise<null>((resolve) => (this.#close = resolve));
   /** Something changed since the last wait began. */
   #changed = false;
 
@@ -106,7 +108,9 @@ export class Bells implements AsyncDisposable {
     this.#waiting = true;
     try {
       const keys = [this.#own, ...lanes.map((lane) => `malkoha:bell:${lane}`)];
-      const found = await this.#connection.blpop(...keys, blockFor(mostMs));
+      // A command that waits for a Redis that is away is not even told that the connection was closed.
+      const rung = this.#connection.blpop(...keys, blockFor(mostMs));
+      const found = await Promise.race([rung, this.#closed]);
       return found === null || found[0] === this.#own ? null : found[0].slice('malkoha:bell:'.length);
     } finally {
       this.#waiting = false;
@@ -134,6 +138,7 @@ export class Bells implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#close(null);
     this.#connection.disconnect();
   }
 }
