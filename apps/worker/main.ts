@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { homePaths, withArtifacts } from '#config/home.js';
 import { loadSettings, type CuckooSettings } from '#config/settings.js';
@@ -14,7 +15,6 @@ import { Queues } from '#queue/queues.js';
 import { connectRedis, queueConnection } from '#queue/redis.js';
 import { workerId, workerIsGone } from '#queue/worker-id.js';
 import { openConfigured } from '#storage/database.js';
-import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { Machines } from '#storage/machines.js';
 import { Tasks } from '#storage/tasks.js';
 import { Workers } from '#storage/workers.js';
@@ -41,6 +41,9 @@ const REPAIR_MS = 10_000;
 const SWEEP_MS = 60_000;
 /** Milliseconds for what was begun to be written. */
 const LAST_WAIT_MS = 500;
+/** Milliseconds that another worker of the name may take to end, and between two looks. */
+const OTHER_ENDS_MS = 20_000;
+const OTHER_ENDS_LOOK_MS = 100;
 const OPTIONS = {
   home: { type: 'string' },
   name: { type: 'string' },
@@ -69,7 +72,7 @@ await runMain(async () => {
   cleanup.defer(() => db.destroy());
   const machines = new Machines(db);
   const workers = new Workers(db);
-  mustBeAlone(name, await workers.list());
+  await mustBeAlone(name, workers, shutdown);
   cleanup.defer(async () => {
     await machines.abandon(worker, 'its worker has ended');
     await workers.remove([worker]);
@@ -189,15 +192,33 @@ if (process.connected) process.disconnect();
 // All is given back: what a library still waits for, of a Redis that is gone, must not keep the process.
 setTimeout(() => process.exit(), LAST_WAIT_MS).unref();
 
-/** Two processes would end each other's machines: they keep them in the same places. @throws ALREADY_RUNNING */
-function mustBeAlone(name: string, workers: readonly WorkerRow[]): void {
-  const other = workers.find((row) => row.name === name && row.host === hostname() && !workerIsGone(row.id));
-  if (other === undefined) return;
-  const pid = other.id.split('/')[1] ?? '?';
-  throw new SandboxError(
-    'ALREADY_RUNNING',
-    `a worker named ${name} runs on this host already (process ${pid}); give this one another --name and --home`,
-  );
+/**
+ * Two processes would end each other's machines: they keep them in the same places. One whose supervisor was killed is
+ * about to end.
+ *
+ * @throws ALREADY_RUNNING when it does not
+ */
+async function mustBeAlone(name: string, workers: Workers, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + OTHER_ENDS_MS;
+  for (;;) {
+    const other = (await workers.list()).find(
+      (row) => row.name === name && row.host === hostname() && !workerIsGone(row.id),
+    );
+    if (other === undefined) return;
+    const pid = other.id.split('/')[1] ?? '?';
+    if (performance.now() > until) {
+      throw new SandboxError(
+        'ALREADY_RUNNING',
+        `a worker named ${name} runs on this host already (process ${pid}); give this one another --name and --home`,
+      );
+    }
+    tell({
+      kind: 'progress',
+      line: `waiting for the worker before this one to end (process ${pid})`,
+      lasting: false,
+    });
+    await sleep(OTHER_ENDS_LOOK_MS, undefined, { signal });
+  }
 }
 
 function admissionLimits({ cuckoo, scheduler }: CuckooSettings): AdmissionLimits {
