@@ -110,7 +110,10 @@ describe('GET /docs in Chromium', () => {
     }
     expect(refused).toEqual([
       `409 curl ${api.url}/tasks/reschedule/1/2`, // the line before has done it
+      `409 curl -X POST ${api.url}/tasks/retry/1`, // it did not fail
       `409 curl -X POST ${api.url}/tasks/cancel/1`, // it has ended
+      expect.stringMatching(/^404 curl \S+\/machines\/tests\//), // none was asked for
+      `404 curl -X POST ${api.url}/workers/drain/lab`, // there is no worker
       `503 curl ${api.url}/health/ready`, // there is no worker
       `500 curl ${api.url}/vpn/status`,
       `403 curl ${api.url}/exit`,
