@@ -3,7 +3,7 @@ import { availableParallelism, hostname, loadavg } from 'node:os';
 import { Controller, Get } from '@nestjs/common';
 import { Needs } from './access/needs.js';
 import { Context } from './context.js';
-import { diskSpace, type DiskSpace } from './disk.js';
+import { diskSpace, type DiskSpace } from '../disk.js';
 import { Describe } from './openapi/operation.js';
 import { shared } from './shared.js';
 import { getStatus } from './status.docs.js';

@@ -1,5 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
-import { statfs } from 'node:fs/promises';
+import { diskSpace } from '../disk.js';
 import { availableMemoryMb } from './memory.js';
 
 export interface AdmissionLimits {
@@ -66,10 +66,7 @@ export class Admission {
 /** This host, with the disk that holds `storage`. */
 export function thisHost(storage: string): HostFacts {
   return {
-    freeDiskMb: async () => {
-      const { bsize, bavail } = await statfs(storage);
-      return (bavail * bsize) / 2 ** 20;
-    },
+    freeDiskMb: async () => (await diskSpace(storage)).free / 2 ** 20,
     memoryMb: availableMemoryMb,
     load: () => loadavg()[0] ?? 0,
     cores: availableParallelism(),

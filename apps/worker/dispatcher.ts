@@ -129,18 +129,18 @@ export class Dispatcher implements AsyncDisposable {
       await change;
       return;
     }
-    const taken = await asked(queues.redis, () => queues.lanes.take((lane) => this.#servesNow(lane)));
+    const taken = await asked(queues.redis, () => queues.lanes.take(this.#servedNow()));
     if (taken !== null) await this.#begin(taken);
     // The bell was for a task that is not this one, or that this host cannot serve any more: another one may.
-    if (this.#rung === taken?.lane || (taken === null && this.#rung !== null && this.#servesNow(this.#rung)))
+    if (
+      this.#rung === taken?.lane ||
+      (taken === null && this.#rung !== null && this.#servedNow()(this.#rung))
+    )
       this.#rung = null;
     await this.#passOn();
     if (taken !== null) return;
     const { known, dueInMs } = queues.lanes;
-    this.#rung = await bells.wait(
-      known.filter((lane) => this.#servesNow(lane)),
-      dueInMs,
-    );
+    this.#rung = await bells.wait(known.filter(this.#servedNow()), dueInMs);
   }
 
   async #why(): Promise<string | null> {
@@ -151,14 +151,22 @@ export class Dispatcher implements AsyncDisposable {
     return this.#breaker.blocks(running) ?? (await this.by.admission.blocks(running));
   }
 
-  #servesNow(lane: Lane): boolean {
-    let wants = this.#wants.get(lane);
-    if (wants === undefined) {
-      if (this.#wants.size >= LANES_KEPT) this.#wants.clear();
-      this.#wants.set(lane, (wants = wantsOf(lane)));
-    }
-    const wanted = wants;
-    return this.by.machines.free().some((machine) => serves(machine, wanted));
+  /** Which lanes the machines that are free now serve: of many lanes, the machines are looked at once. */
+  #servedNow(): (lane: Lane) => boolean {
+    const free = this.by.machines.free();
+    return (lane) => {
+      const wants = this.#wantsOf(lane);
+      return free.some((machine) => serves(machine, wants));
+    };
+  }
+
+  #wantsOf(lane: Lane): Requirements {
+    const known = this.#wants.get(lane);
+    if (known !== undefined) return known;
+    if (this.#wants.size >= LANES_KEPT) this.#wants.clear();
+    const wants = wantsOf(lane);
+    this.#wants.set(lane, wants);
+    return wants;
   }
 
   async #begin(taken: Taken): Promise<void> {

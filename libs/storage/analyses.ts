@@ -13,19 +13,6 @@ export function analysisDir(analyses: string, taskId: number): string {
   return join(analyses, String(taskId));
 }
 
-/**
- * A fresh analysis folder with its sub-folders and, for a file, `binary` → the stored sample.
- * What an earlier attempt left is removed: its half results would be taken for this run's.
- */
-export async function makeAnalysis(places: AnalysisPlaces, task: Task): Promise<string> {
-  const dir = analysisDir(places.analyses, task.id);
-  await removeAnalysis(places.analyses, task.id);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await fillAnalysis(dir, places, task);
-  await pointLatest(places.analyses, task.id);
-  return dir;
-}
-
 /** Makes what every analysis folder has. */
 export async function fillAnalysis(dir: string, places: AnalysisPlaces, task: Task): Promise<void> {
   await Promise.all(ANALYSIS_FOLDERS.map((folder) => mkdir(join(dir, folder))));
@@ -40,10 +27,6 @@ export async function linkSample(
 ): Promise<void> {
   const to = relative(analysisDir(analyses, task), binaryPath(binaries, sha256));
   await symlink(to, join(dir, ARTIFACTS.sample));
-}
-
-export async function removeAnalysis(analyses: string, taskId: number): Promise<void> {
-  await rm(analysisDir(analyses, taskId), { recursive: true, force: true });
 }
 
 /** Whole or not at all: examine() must never read half of it. */

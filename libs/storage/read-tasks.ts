@@ -22,18 +22,7 @@ const TASK = [
     'completed_on',
     'status',
   ],
-  ...[
-    'sample_id',
-    'submit_id',
-    'route',
-    'submitter',
-    'outcome',
-    'avoid',
-    'worker',
-    'heartbeat_on',
-    'attempt',
-    'epoch',
-  ],
+  ...['sample_id', 'submit_id', 'route', 'submitter', 'outcome', 'avoid', 'worker', 'attempt', 'epoch'],
 ];
 const SAMPLE = ['file_size', 'file_type', 'md5', 'crc32', 'sha1', 'sha256', 'sha512', 'ssdeep'];
 const GUEST = ['id', 'status', 'name', 'label', 'manager', 'started_on', 'shutdown_on'];
@@ -67,7 +56,6 @@ interface Row {
   /** JSON array as text. */
   readonly avoid: string | null;
   readonly worker: string | null;
-  readonly heartbeat_on: string | null;
   readonly attempt: number;
   readonly epoch: number | string;
   readonly file_size: number | string;
@@ -212,7 +200,6 @@ function lease(row: Row, tags: readonly string[]): TaskLease {
     addedOn: dateOf(row.added_on),
     avoid: row.avoid === null ? [] : (JSON.parse(row.avoid) as string[]),
     worker: row.worker,
-    heartbeatOn: dateOrNull(row.heartbeat_on),
     attempt: row.attempt,
     epoch: Number(row.epoch),
   };

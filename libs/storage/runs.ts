@@ -60,7 +60,6 @@ export class Runs {
         {
           status: 'running',
           worker,
-          heartbeatOn: now,
           startedOn: now,
           completedOn: null,
           outcome: null,
@@ -116,7 +115,7 @@ export class Runs {
 }
 
 function columnsOf(ending: RunEnding) {
-  const free = { status: ending.to, worker: null, heartbeatOn: null } as const;
+  const free = { status: ending.to, worker: null } as const;
   if ('handedBack' in ending) return { ...free, startedOn: null, attempt: () => 'attempt - 1' };
   switch (ending.to) {
     case 'completed':

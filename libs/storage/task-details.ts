@@ -75,7 +75,6 @@ export interface TaskLease {
   /** Machines it failed on through no fault of its own. */
   readonly avoid: readonly string[];
   readonly worker: string | null;
-  readonly heartbeatOn: Date | null;
   readonly attempt: number;
   readonly epoch: number;
 }

@@ -151,7 +151,7 @@ export class Tasks {
     { epoch, ...fields }: MoveFields & { readonly epoch?: number } = {},
   ): Promise<boolean> {
     if (!canMove(from, to)) throw new TypeError(`a task never goes from ${from} to ${to}`);
-    const ends = from === 'running' ? { worker: null, heartbeatOn: null } : {};
+    const ends = from === 'running' ? { worker: null } : {};
     const restarts = to === 'pending' ? { startedOn: null } : {};
     const ended = to === 'failed_analysis' || (from === 'running' && to !== 'pending');
     const done = ended ? { completedOn: new Date() } : {};
@@ -169,7 +169,7 @@ export class Tasks {
     const ended = await transaction(this.db, async (db) => {
       const set = { status: 'failed_analysis', outcome: 'cancelled', completedOn: new Date() } as const;
       const where = { id, status: In(['pending', 'running']) };
-      const { affected } = await db.update(TaskRow, where, { ...set, heartbeatOn: null });
+      const { affected } = await db.update(TaskRow, where, set);
       if (affected !== 1) return null;
       const row = await db.findOneOrFail(TaskRow, { select: { id: true, worker: true }, where: { id } });
       await putError(db, id, { action: 'CANCELLED', message });

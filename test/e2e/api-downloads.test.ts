@@ -3,7 +3,7 @@ import { mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { analysisDir, makeAnalysis } from '#storage/analyses.js';
+import { analysisDir, fillAnalysis } from '#storage/analyses.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { ask, drive, leave, submit } from '../support/api-client.js';
 
@@ -47,7 +47,9 @@ describe('REST API: downloads', () => {
     id = await submit(api, 'a.sh', 'the sample');
     const details = await api.context.tasks.find(id);
     if (!details) throw new Error('no task');
-    await makeAnalysis(api.context.home, details.task);
+    const dir = analysisDir(api.context.home.analyses, id);
+    await mkdir(dir, { recursive: true });
+    await fillAnalysis(dir, api.context.home, details.task);
     for (const [name, content] of [
       ['reports/report.json', '{"info":{"id":1}}'],
       ['files/0123456789abcdef_a b.exe', 'dropped'],

@@ -6,7 +6,7 @@ import { mustTakeWrites } from '#storage/writable.js';
 import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { readSnapshots } from '../../metrics/snapshots.js';
 import type { Context } from '../context.js';
-import { mustHaveSpace } from '../disk.js';
+import { mustHaveSpace } from '../../disk.js';
 import { tryToWrite } from '../downloads/scratch.js';
 
 /** Seconds without a round of the reconciler, which runs every ten seconds. */

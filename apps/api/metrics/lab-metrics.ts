@@ -8,7 +8,7 @@ import { seriesOf } from '../../metrics/series.js';
 import { partsOf, readSnapshots } from '../../metrics/snapshots.js';
 import { VERSION } from '../../version.js';
 import type { Context } from '../context.js';
-import { diskSpace } from '../disk.js';
+import { diskSpace } from '../../disk.js';
 import { isAlive, mustAnswer, reconciledAgo } from '../health/checks.js';
 import type { Readiness } from '../health/readiness.js';
 import { boundLanes, type LaneDepth } from './lanes.js';

@@ -4,7 +4,7 @@ import { insertTask } from '#storage/insert-task.js';
 import { callerOf } from '../access/caller.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
-import { mustHaveSpace } from '../disk.js';
+import { mustHaveSpace } from '../../disk.js';
 import { readForm } from '../form.js';
 import { Describe } from '../openapi/operation.js';
 import { problem } from '../problem.js';

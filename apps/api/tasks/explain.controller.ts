@@ -8,7 +8,7 @@ import { toMachine } from '#storage/machines.js';
 import { recentRunSeconds } from '#storage/recent-runs.js';
 import { Needs } from '../access/needs.js';
 import { Context } from '../context.js';
-import { mustHaveSpace } from '../disk.js';
+import { mustHaveSpace } from '../../disk.js';
 import { Describe } from '../openapi/operation.js';
 import { readId } from '../paths.js';
 import { problem } from '../problem.js';

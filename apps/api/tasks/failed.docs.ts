@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { json, refused } from '../openapi/answers.js';
+import { anyForm } from '../openapi/forms.js';
 import type { Operation } from '../openapi/operation.js';
 import { taskId } from '../openapi/parameters.js';
 import { failedTask, retriedTask, retriedTasks } from './failed-schema.js';
@@ -64,14 +65,7 @@ export const retryTasks: Operation = {
   tag: 'Tasks',
   summary: 'Tries many tasks that failed once more, oldest first',
   text: 'Those of `ids`, those of one `outcome`, or `all`.',
-  form: {
-    required: true,
-    content: {
-      'application/x-www-form-urlencoded': { schema: fields },
-      'multipart/form-data': { schema: fields },
-      'application/json': { schema: fields },
-    },
-  },
+  form: anyForm(fields),
   answers: {
     200: json(retriedTasks),
     400: refused('Say which: "ids", "outcome", or "all"'),

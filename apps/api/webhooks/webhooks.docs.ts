@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { done, json, refused } from '../openapi/answers.js';
+import { anyForm } from '../openapi/forms.js';
 import type { Operation } from '../openapi/operation.js';
 import { deliveryId, webhookId } from '../openapi/parameters.js';
 import { delivery, message, webhook, webhookWithSecret } from './webhook-schema.js';
@@ -19,14 +20,7 @@ export const createWebhook: Operation = {
   tag: 'Events',
   summary: 'A webhook: it is told of each task that ends',
   text: 'Messages are signed as Standard Webhooks has it, and sent again for a day until they are answered 2xx.',
-  form: {
-    required: true,
-    content: {
-      'application/x-www-form-urlencoded': { schema: fields },
-      'multipart/form-data': { schema: fields },
-      'application/json': { schema: fields },
-    },
-  },
+  form: anyForm(fields),
   sends: { taskEnded: { url: '{$request.body#/url}', schema: message } },
   answers: {
     200: json(z.object({ webhook: webhookWithSecret }), 'The only answer with the secret.'),

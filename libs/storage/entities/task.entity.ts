@@ -109,9 +109,6 @@ export class TaskRow {
   @Column({ type: 'text', nullable: true })
   worker!: string | null;
 
-  @Column({ ...DATE, name: 'heartbeat_on', nullable: true })
-  heartbeatOn!: Date | null;
-
   /** Runs begun and not handed back. */
   @Column({ type: 'integer', default: 0 })
   attempt!: number;
