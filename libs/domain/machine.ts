@@ -19,6 +19,16 @@ export interface Machine {
   readonly snapshot: string | null;
 }
 
+/** A machine that the operator made: it lives on a network of the host, where others can see it. */
+export interface OwnMachine extends Machine {
+  /** Interface of the host that the guest is behind: a bridge, or a host-only network. Empty: none is known. */
+  readonly interface: string;
+  /** Cuckoo's flags: `nictrace`, `noagent`. */
+  readonly options: readonly string[];
+  /** TCP port of its agent. */
+  readonly agentPort: number;
+}
+
 /**
  * What its pool does with a machine:
  *

@@ -58,6 +58,18 @@ export const TEST_PACKAGES: readonly HostPackage[] = [
     why: "what the REST API's first clients are written with",
   },
   { apt: 'unzip', program: 'unzip', why: 'reads our zip files' },
+  { apt: 'libvirt-daemon', program: 'libvirtd', why: 'a real libvirt, in namespaces of its own' },
+  {
+    apt: 'libvirt-daemon-driver-qemu',
+    program: '/usr/share/doc/libvirt-daemon-driver-qemu',
+    why: 'QEMU under that libvirt',
+  },
+  { apt: 'libvirt-clients', program: 'virsh', why: "libvirt's own client, to compare with" },
+  { apt: 'qemu-utils', program: 'qemu-img', why: 'makes disk images' },
+  { apt: 'tcpdump', program: 'tcpdump', why: 'captures packets on bridges' },
+  { apt: 'nftables', program: 'nft', why: 'the rules of guests on bridges' },
+  { apt: 'iproute2', program: 'ip', why: 'networks in namespaces of their own' },
+  { apt: 'openssh-server', program: 'sshd', why: 'a hypervisor on another host' },
 ];
 
 /** Programs of the administrator are not always on a user's PATH. */
