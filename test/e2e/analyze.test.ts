@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
-import type { ProcessNode, Report } from '#domain/report.js';
+import type { Report } from '#domain/report.js';
 import { pack, rawZip } from '../support/archives.js';
 import { openChromium } from '../support/chromium.js';
+import { dropperIsSeen } from '../support/dropper.js';
 import { makeHome, malkoha, SAMPLES, start, type Home, type Running } from '../support/malkoha.js';
 
 /** The guest may have to be built, and everything runs emulated. */
@@ -42,51 +43,9 @@ describe('the sample dropper, from one command', () => {
   });
   afterAll(async () => home[Symbol.asyncDispose]());
 
-  test('its children and their command lines are in the tree', () => {
-    const lines = commandLines(report.behavior?.processtree ?? []);
-    for (const wanted of [
-      /curl .*update\.example-cdn\.test/,
-      /\.\/stage/,
-      /python3 -c/,
-      /perl -e/,
-      /crontab -/,
-      /rm -f/,
-    ]) {
-      expect(lines).toContainEqual(expect.stringMatching(wanted));
-    }
-  });
+  dropperIsSeen(() => report);
 
-  test('the file it wrote and deleted again is kept', () => {
-    const kept = report.dropped?.find((file) => file.filepath === '/tmp/.x/accounts.txt');
-    expect(kept).toMatchObject({
-      deleted: true,
-      complete: true,
-      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
-    });
-    expect(report.behavior?.summary.file_deleted).toContain('/tmp/.x/accounts.txt');
-  });
-
-  test('the name it looked up and the request it made, with path, user agent and process', () => {
-    expect(report.network?.dns.map(({ request }) => request)).toContain('update.example-cdn.test');
-    expect(report.network?.http).toContainEqual(
-      expect.objectContaining({
-        method: 'GET',
-        host: 'update.example-cdn.test',
-        path: '/gate/stage2?id=0',
-        'user-agent': expect.stringContaining('dropper-demo'),
-        process_name: 'curl',
-      }),
-    );
-    expect(report.network?.http).toContainEqual(
-      expect.objectContaining({ method: 'POST', path: '/gate/report' }),
-    );
-  });
-
-  test('at least three signatures, a screenshot, and a score that its parts explain', () => {
-    expect(report.signatures.length).toBeGreaterThanOrEqual(3);
-    expect(report.screenshots?.length).toBeGreaterThanOrEqual(1);
-    const points = report.malkoha.score.parts.reduce((sum, part) => sum + part.points, 0);
-    expect(report.info.score).toBeCloseTo(Math.min(10, points), 5);
+  test('the score is the one that was printed', () => {
     expect(document).toMatchObject({ status: 'reported', score: report.info.score });
   });
 
@@ -253,8 +212,4 @@ async function endOf(home: Home, id: number): Promise<z.infer<typeof viewed>> {
     const view = viewed.parse(await (await fetch(`${home.url}/tasks/view/${id}?wait=60`)).json());
     if (!['pending', 'running', 'completed'].includes(view.task.status)) return view;
   }
-}
-
-function commandLines(nodes: readonly ProcessNode[]): readonly string[] {
-  return nodes.flatMap((node) => [node.command_line, ...commandLines(node.children)]);
 }
