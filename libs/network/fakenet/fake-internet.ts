@@ -3,7 +3,6 @@ import { TLSSocket } from 'node:tls';
 import type { Endpoint, FakenetRecord } from '#domain/artifacts.js';
 import type { Datagram } from '../userspace/udp.js';
 import { ipToText } from '../userspace/addresses.js';
-import type { TcpStream } from '../userspace/tcp-stream.js';
 import type { CertificateAuthority } from './ca.js';
 import { type Conversation, now, tcpRecord, Transcript } from './conversation.js';
 import { answerDns, DNS_PORT } from './dns.js';
@@ -71,17 +70,17 @@ export class FakeInternet {
     return { known: false, reply: null };
   }
 
-  accept(stream: TcpStream): void {
-    const key = `${stream.localAddress}:${stream.localPort}`;
+  /** Takes a connection of the guest; `dst` is where the guest meant it to go. */
+  accept(stream: Duplex, { src, dst }: { readonly src: Endpoint; readonly dst: Endpoint }): void {
+    const key = `${dst.ip}:${dst.port}`;
     const expected = this.expected.get(key);
     if (expected !== undefined) {
       expected(stream);
       return;
     }
     const conversation: Conversation = {
-      src: { ip: stream.remoteAddress, port: stream.remotePort },
-      dst: { ip: stream.localAddress, port: stream.localPort },
-      host: this.names.nameOf(stream.localAddress),
+      ...{ src, dst },
+      host: this.names.nameOf(dst.ip),
       tls: false,
     };
     this.start(stream, conversation);

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { FakenetRecord } from '#domain/artifacts.js';
+import type { Endpoint, FakenetRecord } from '#domain/artifacts.js';
 import { diskError } from '#domain/disk-error.js';
 import type { CaptureLimits } from '../capture.js';
 import { CaptureFile } from '../capture.js';
@@ -131,7 +131,7 @@ export class TaskRecording implements Recording {
   accepted(stream: TcpStream, kind: ConnectionClass): void {
     if (kind === RESULT) this.task.onResult(stream);
     else if (this.internet === null) stream.destroy();
-    else this.internet.accept(stream);
+    else this.internet.accept(stream, endsOf(stream));
   }
 
   datagram(datagram: Datagram): Buffer | null {
@@ -170,4 +170,11 @@ export class TaskRecording implements Recording {
     this.journal.record({ kind: 'dns', time: now(), name, type, answer: null });
     return { known: true, reply: null };
   }
+}
+
+function endsOf(stream: TcpStream): { readonly src: Endpoint; readonly dst: Endpoint } {
+  return {
+    src: { ip: stream.remoteAddress, port: stream.remotePort },
+    dst: { ip: stream.localAddress, port: stream.localPort },
+  };
 }

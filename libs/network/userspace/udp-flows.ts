@@ -1,4 +1,4 @@
-import type { FakenetRecord } from '#domain/artifacts.js';
+import type { Endpoint, FakenetRecord } from '#domain/artifacts.js';
 import { now, Transcript } from '../fakenet/conversation.js';
 import { endpointsOf } from '../fakenet/fake-internet.js';
 import type { Datagram } from './udp.js';
@@ -19,6 +19,8 @@ export class UdpFlows {
   constructor(
     private readonly record: (record: FakenetRecord) => void,
     private readonly nameOf: (ip: string) => string | null,
+    /** Where a flow was meant to go, for when its datagrams came from elsewhere; asked when it is written down. */
+    private readonly meant: (first: Datagram) => Endpoint | null = () => null,
   ) {}
 
   add(datagram: Datagram): void {
@@ -42,7 +44,8 @@ export class UdpFlows {
   }
 
   private write({ first, time, said }: Flow): void {
-    const { src, dst } = endpointsOf(first);
+    const { src, dst: shown } = endpointsOf(first);
+    const dst = this.meant(first) ?? shown;
     const service = dst.port === 123 ? 'ntp' : 'unknown';
     const host = this.nameOf(dst.ip);
     this.record({ kind: 'udp', time, src, dst, service, host, data: said.toBase64(), bytes: said.bytes });

@@ -1,0 +1,331 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { ARTIFACTS, type FakenetRecord } from '#domain/artifacts.js';
+import { SandboxError } from '#domain/errors.js';
+import type { OwnMachine } from '#domain/machine.js';
+import { openBridged, type BridgedTask } from '#network/bridged/bridged-network.js';
+import { FakenetHost } from '#network/bridged/fakenet-host.js';
+import { captureFilter, checkBpf } from '#network/bridged/filter.js';
+import { startTcpdump, type TcpdumpStart } from '#network/bridged/tcpdump.js';
+import { findTcpdump } from '#network/bridged/tcpdump-program.js';
+import { CertificateAuthority } from '#network/fakenet/ca.js';
+import { readCapture } from '#processing/traffic/capture.js';
+import { readFakenet } from '#processing/traffic/fakenet.js';
+import { networkFacts } from '#processing/traffic/network-section.js';
+import { ResultServer } from '#resultserver/resultserver.js';
+import { BRIDGE, command, GUEST_IP, HOST_IP, OTHER_IP, type NamespaceGuest } from './guest.js';
+import { NftRouter } from './nft-router.js';
+
+/** What a scene runs in: the root of a private network namespace. */
+export interface Stage {
+  readonly guest: NamespaceGuest;
+  /** A folder of the scene's own. */
+  readonly dir: string;
+  /** A file system of 128 KiB. */
+  readonly small: string;
+}
+
+type Scene = (stage: Stage) => Promise<unknown>;
+
+const MACHINE: OwnMachine = {
+  ...{ name: 'win7', label: 'win7', platform: 'windows', arch: 'x64', tags: [], reserved: false },
+  ...{ ip: GUEST_IP, resultServer: { ip: HOST_IP, port: 2042 }, snapshot: 'clean' },
+  ...{ interface: BRIDGE, options: [], agentPort: 8000 },
+};
+
+const patience = (): AbortSignal => AbortSignal.timeout(20_000);
+
+async function start(dir: string, more: Partial<TcpdumpStart> = {}) {
+  const program = await findTcpdump('/usr/sbin/tcpdump');
+  const filter = captureFilter({ ...MACHINE, debug: false, bpf: '' });
+  return startTcpdump(
+    { program, interface: BRIDGE, filter, path: join(dir, 'dump.pcap'), ...more },
+    patience(),
+  );
+}
+
+function told(error: unknown): unknown {
+  if (!(error instanceof SandboxError)) throw error;
+  return { code: error.code, message: error.message };
+}
+
+const toldBy = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'no error', told);
+
+async function aborted(signal: AbortSignal): Promise<unknown> {
+  if (!signal.aborted) await once(signal, 'abort', { signal: patience() });
+  return told(signal.reason);
+}
+
+const captured = (path: string) => readCapture(createReadStream(path), patience());
+
+/** Resolves when so many datagrams have come. */
+async function receiver(count: number): Promise<{ port: number; all: Promise<void>; close: () => void }> {
+  const socket = createSocket('udp4');
+  socket.bind(0, HOST_IP);
+  await once(socket, 'listening');
+  let seen = 0;
+  const all = new Promise<void>((resolve) => socket.on('message', () => ++seen === count && resolve()));
+  return { port: socket.address().port, all, close: () => socket.close() };
+}
+
+const datagrams = (port: number, count: number, bytes = 1): string =>
+  `import socket\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\nfor i in range(${count}): s.sendto(b'x'*${bytes},('${HOST_IP}',${port}))`;
+
+async function childPid(name: string): Promise<number> {
+  for (const task of await readdir('/proc/self/task')) {
+    const pids = (await readFile(`/proc/self/task/${task}/children`, 'utf8')).split(' ').filter(Boolean);
+    for (const pid of pids)
+      if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() === name) return Number(pid);
+  }
+  throw new Error(`no child ${name}`);
+}
+
+/** Fifty packets, and the end at once: tcpdump may not have read them when it is told to stop. */
+const whole: Scene = async ({ guest, dir }) => {
+  const target = await receiver(50);
+  const capture = await start(dir);
+  await Promise.all([guest.python(datagrams(target.port, 50)), target.all]);
+  const counts = await capture.finish();
+  target.close();
+  const path = join(dir, 'dump.pcap');
+  const { flows, notes } = await captured(path);
+  const { mode } = await stat(path);
+  return {
+    counts,
+    flows: flows.map(({ src, dst, bytesOut }) => ({ src, dst, bytesOut })),
+    notes,
+    mode: mode & 0o777,
+  };
+};
+
+/** The agent's and the results' traffic stays out, unless the submitter debugs the sniffer. */
+const filtered: Scene = async ({ guest, dir }) => {
+  const results = createServer((socket) => socket.end().resume()).listen(2042, HOST_IP);
+  const other = createServer((socket) => socket.end().resume()).listen(2043, HOST_IP);
+  await Promise.all([once(results, 'listening'), once(other, 'listening')]);
+  const dial = (port: number): string =>
+    `import socket\ns=socket.create_connection(('${HOST_IP}',${port}))\ns.sendall(b'hi')\ns.shutdown(1)\nwhile s.recv(9): pass`;
+  const ports = async (more: Partial<TcpdumpStart>): Promise<number[]> => {
+    await using capture = await start(dir, more);
+    await guest.python(dial(2042));
+    await guest.python(dial(2043));
+    await capture.finish();
+    return (await captured(join(dir, 'dump.pcap'))).flows.map(({ dport }) => dport);
+  };
+  const debug = captureFilter({ ...MACHINE, debug: true, bpf: 'port 1' });
+  const narrowed = captureFilter({ ...MACHINE, debug: false, bpf: 'udp' });
+  const seen = {
+    usual: await ports({}),
+    debug: await ports({ filter: debug }),
+    bpf: await ports({ filter: narrowed }),
+  };
+  await Promise.all([results, other].map((server) => new Promise((resolve) => server.close(resolve))));
+  return seen;
+};
+
+/** Linux's cooked frames, as of the interface `any`. */
+const cooked: Scene = async ({ guest, dir }) => {
+  const target = await receiver(3);
+  const capture = await start(dir, { interface: 'any' });
+  await Promise.all([guest.python(datagrams(target.port, 3)), target.all]);
+  await capture.finish();
+  target.close();
+  const { flows, notes } = await captured(join(dir, 'dump.pcap'));
+  return { flows: flows.map(({ src, dst, protocol }) => ({ src, dst, protocol })), notes };
+};
+
+const wrong: Scene = async ({ dir }) => ({
+  interface: await toldBy(start(dir, { interface: 'nosuch0' })),
+  number: await toldBy(start(dir, { interface: '1' })),
+  filter: await toldBy(start(dir, { filter: 'tcp prt' })),
+  folder: await toldBy(start(join(dir, 'missing'))),
+  program: await toldBy(findTcpdump('/opt/nothing/dump')),
+  bpf: await toldBy(checkBpf(await findTcpdump('/usr/sbin/tcpdump'), 'tcp port 80) or (udp', patience())),
+});
+
+const killed: Scene = async ({ dir }) => {
+  const capture = await start(dir);
+  process.kill(await childPid('tcpdump'), 'SIGKILL');
+  const failed = await aborted(capture.failed);
+  return { failed, finish: await toldBy(capture.finish()) };
+};
+
+const unplugged: Scene = async ({ dir }) => {
+  await command('ip', 'link', 'add', 'gone0', 'type', 'bridge');
+  await command('ip', 'link', 'set', 'gone0', 'up');
+  const capture = await start(dir, { interface: 'gone0' });
+  await command('ip', 'link', 'del', 'gone0');
+  const failed = await aborted(capture.failed);
+  await capture[Symbol.asyncDispose]();
+  return failed;
+};
+
+const full: Scene = async ({ guest, dir, small }) => {
+  const target = await receiver(300);
+  const capture = await start(dir, { path: join(small, 'dump.pcap') });
+  await guest.python(datagrams(target.port, 300, 1000));
+  const failed = await aborted(capture.failed);
+  target.close();
+  return { failed, finish: await toldBy(capture.finish()) };
+};
+
+const limited: Scene = async ({ guest, dir }) => {
+  const target = await receiver(50);
+  const capture = await start(dir, { maxBytes: 5_000 });
+  await Promise.all([guest.python(datagrams(target.port, 50, 1000)), target.all]);
+  const counts = await capture.finish();
+  target.close();
+  const path = join(dir, 'dump.pcap');
+  return { counts, size: (await stat(path)).size, notes: (await captured(path)).notes };
+};
+
+/** An upload from the guest's address is the task's, one from another address is nobody's. */
+const results: Scene = async ({ guest, dir }) => {
+  await using server = new ResultServer();
+  await server.listen(HOST_IP, 2042);
+  const task = await server.open({ id: 1, dir, dialect: 'cuckoo2', guestIp: GUEST_IP });
+  const upload = (from: string, name: string): string =>
+    `import socket\ns=socket.create_connection(('${HOST_IP}',2042),5,('${from}',0))\ns.sendall(b'FILE\\nfiles/${name}\\nbody')\ns.shutdown(1)\nprint(s.recv(9))`;
+  await guest.python(upload(GUEST_IP, 'mine'));
+  const other = await guest.python(upload(OTHER_IP, 'theirs')).catch(() => 'reset');
+  await task.finish();
+  return { other: other.trim(), files: await readdir(join(dir, 'files')), stats: task.stats };
+};
+
+interface Opened {
+  readonly router: NftRouter;
+  readonly notes: string[];
+  readonly options: BridgedTask;
+}
+
+function bridged(dir: string, fakenet: FakenetHost | null, more: Partial<BridgedTask> = {}): Opened {
+  const router = new NftRouter();
+  const notes: string[] = [];
+  const sniffer = { enabled: true, tcpdump: '/usr/sbin/tcpdump', bpf: '' };
+  const options = {
+    ...{ machine: MACHINE, taskId: 7, route: 'inetsim', options: null, dir, sniffer, capture: null },
+    ...{ router, noneIsHost: false, fakenet, onNote: (what: string) => void notes.push(what), ...more },
+  };
+  return { router, notes, options };
+}
+
+const NTP = `import socket,struct
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(5)
+s.sendto(b'\\x1b'+b'\\0'*47,('192.0.2.123',123)); print(struct.unpack('!I',s.recv(99)[40:44])[0]-2208988800)`;
+const RAW = `import socket
+s=socket.create_connection(('203.0.113.9',4444),5); s.sendall(b'beacon'); s.shutdown(1)
+while s.recv(9): pass`;
+
+/** A guest's afternoon on the fake internet. */
+const internet: Scene = async ({ guest, dir }) => {
+  const ca = await CertificateAuthority.create();
+  const pem = join(dir, 'ca.pem');
+  await writeFile(pem, ca.certificate);
+  await using fakenet = await FakenetHost.listen(HOST_IP, ca);
+  const { router, notes, options } = bridged(dir, fakenet);
+  const network = await openBridged(options, patience());
+  network.setClock(Date.UTC(2031, 2, 4) - Date.now());
+  const curl = (...args: readonly string[]): Promise<string> =>
+    guest.run(
+      'curl',
+      '-sS',
+      '--max-time',
+      '10',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code} %{remote_ip}',
+      ...args,
+    );
+  const seen = {
+    http: await curl('http://one.example/a.txt'),
+    post: await curl('-d', 'secret=1', 'http://two.example:8000/gate.php'),
+    https: await curl('--cacert', pem, 'https://one.example/b'),
+    bare: await curl('http://203.0.113.7/'),
+    wget: await guest.run('wget', '-q', '-O', '-', 'http://three.example/x.txt'),
+    ftp: await guest.run('curl', '-sS', '--max-time', '10', 'ftp://files.example/pub/x.txt'),
+    ntp: new Date(Number(await guest.python(NTP)) * 1000).getUTCFullYear(),
+  };
+  await guest.python(RAW);
+  await network.finish();
+  const journal = await readFile(join(dir, ARTIFACTS.fakenet), 'utf8');
+  const lines = journal.split('\n').filter(Boolean);
+  const records = lines.map((line) => JSON.parse(line) as FakenetRecord);
+  const capture = await captured(join(dir, ARTIFACTS.pcap));
+  const log = await readFakenet(lines as unknown as AsyncIterable<string>);
+  const { section } = networkFacts(capture, log.records, null, 0);
+  return { seen, records, section, notes, log: router.log, wanted: router.wanted };
+};
+
+/** Without a capture the port is still known, where it is one of the known ones. */
+const uncaptured: Scene = async ({ guest, dir }) => {
+  await using fakenet = await FakenetHost.listen(HOST_IP, await CertificateAuthority.create());
+  const sniffer = { enabled: false, tcpdump: '', bpf: '' };
+  const { notes, options } = bridged(dir, fakenet, { sniffer });
+  const network = await openBridged(options, patience());
+  await guest.run('curl', '-sS', '--max-time', '10', '-o', '/dev/null', 'http://one.example/a.txt');
+  await network.finish();
+  const lines = (await readFile(join(dir, ARTIFACTS.fakenet), 'utf8')).split('\n').filter(Boolean);
+  return {
+    notes,
+    records: lines.map((line) => JSON.parse(line) as FakenetRecord),
+    files: await readdir(dir),
+  };
+};
+
+/** What ends a task, and what is refused before anything is opened. */
+const refusals: Scene = async ({ dir }) => {
+  const open = (more: Partial<BridgedTask>): Promise<unknown> => {
+    const { options, router } = bridged(dir, null, more);
+    return toldBy(openBridged(options, patience())).then((error) => ({ error, log: router.log }));
+  };
+  const { options, router } = bridged(dir, null, { route: 'drop' });
+  const network = await openBridged(options, patience());
+  router.lost.abort(new SandboxError('ROUTE_UNAVAILABLE', 'the rooter went away'));
+  const lost = await aborted(network.failed);
+  const machine = (more: Partial<OwnMachine>): OwnMachine => ({ ...MACHINE, ...more });
+  return {
+    lost,
+    finish: await toldBy(network.finish()),
+    noRooter: await open({ router: null }),
+    noInterface: await open({ machine: machine({ interface: '' }) }),
+    otherInterface: await open({ machine: machine({ interface: 'vboxnet9' }) }),
+    noneButNoInterface: await open({ route: 'none', noneIsHost: true, machine: machine({ interface: '' }) }),
+    nictrace: await open({ machine: machine({ options: ['nictrace'] }) }),
+    bpf: await open({ sniffer: { ...options.sniffer, bpf: 'prt 80' } }),
+  };
+};
+
+/** A machine with nictrace: its hypervisor captures. */
+const nictrace: Scene = async ({ dir }) => {
+  const log: string[] = [];
+  const capture: BridgedTask['capture'] = async (machine, path) => {
+    log.push(`${machine.name} to ${path.slice(dir.length)}`);
+    return { [Symbol.asyncDispose]: async () => void log.push('stopped') };
+  };
+  const { options } = bridged(dir, null, {
+    capture,
+    route: 'drop',
+    machine: { ...MACHINE, options: ['nictrace'] },
+  });
+  const network = await openBridged(options, patience());
+  const finish = await toldBy(network.finish());
+  return { log, finish };
+};
+
+export const SCENES = {
+  ...{ whole, filtered, cooked, wrong, killed, unplugged, full, limited },
+  ...{ results, internet, uncaptured, refusals, nictrace },
+};
+export type SceneName = keyof typeof SCENES;
+
+/** Plays one scene in a folder of its own. */
+export async function play(name: SceneName, stage: Stage): Promise<unknown> {
+  const dir = join(stage.dir, name);
+  await mkdir(dir);
+  return SCENES[name]({ ...stage, dir });
+}
