@@ -7,7 +7,7 @@ import type { AgentClient } from '#guest/agent.js';
 import { runAnalysis } from '#guest/run.js';
 import type { Log } from '../log.js';
 import type { MachineLease } from '#machinery/lease.js';
-import type { Lab } from './lab.js';
+import type { GuestKind, Lab } from './lab.js';
 import type { PhaseClock } from './phases.js';
 import { takeScreenshots } from './shots.js';
 
@@ -46,13 +46,8 @@ const DUMP_TIMEOUT_MS = 15 * 60_000;
 export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run> {
   const { task, lease, dir, phases, log } = job;
   await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
-  await using network = await lab.openNetwork(lease.machine, {
-    id: task.id,
-    dir,
-    route: job.route,
-    results,
-    options: task.options,
-  });
+  const wanted = { id: task.id, dir, route: job.route, results, options: task.options };
+  await using network = await lab.openNetwork(lease.machine, wanted, signal);
   phases.mark('prepare');
   const startedOn = new Date();
   await startWithin(job.timeouts.vmState, lease, signal);
@@ -69,7 +64,9 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   let undumped: SandboxError | null = null;
   {
     await using _camera = camera(lease, dir, log);
-    outcome = await runInGuest(job, { lease, agent: lab.agent(lease.machine), onClock }, alive);
+    const { machine } = lease;
+    const kind = lab.guest?.(machine) ?? { known: machine.snapshot === null, bundle: null };
+    outcome = await runInGuest(job, { lease, agent: lab.agent(machine), kind, onClock }, alive);
     if (job.memoryDump) undumped = await dumpMemory(job, lease, alive);
   }
   await network.finish();
@@ -83,12 +80,13 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
 interface RunningGuest {
   readonly lease: MachineLease;
   readonly agent: AgentClient;
+  readonly kind: GuestKind;
   readonly onClock: (aheadMs: number) => void;
 }
 
 async function runInGuest(
   job: Detonation,
-  { lease, agent, onClock }: RunningGuest,
+  { lease, agent, kind, onClock }: RunningGuest,
   alive: AbortSignal,
 ): Promise<Outcome> {
   const { task, timeouts, phases, log } = job;
@@ -99,7 +97,9 @@ async function runInGuest(
         task,
         sample: job.samplePath === null ? null : { path: job.samplePath, name: task.target },
         resultServer: lease.machine.resultServer,
-        known: lease.machine.snapshot === null,
+        known: kind.known,
+        ...(kind.bundle === null ? {} : { bundle: kind.bundle }),
+        ...(kind.bring === undefined ? {} : { bring: kind.bring }),
         timeoutSeconds: timeouts.analysis,
         criticalSeconds: timeouts.critical,
         uploadMaxSize: job.uploadMaxSize,

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { AgentClient } from '#guest/agent.js';
+import type { AnalyzerBundle } from '#guest/cuckoo-sequence.js';
 import type { Machine } from '#domain/machine.js';
 
 /** The equipment `detonate` works with, as narrow as it can be: tests hand in fakes. */
@@ -7,8 +8,20 @@ export interface Lab {
   /** Receives what the guest uploads, from now on. */
   openResults(task: { id: number; dir: string; machine: Machine }): Promise<Results>;
   /** The guest's network for this task: default-drop until opened, captured from then on. @throws ROUTE_UNAVAILABLE */
-  openNetwork(machine: Machine, task: NetworkTask): Promise<GuestNetwork>;
+  openNetwork(machine: Machine, task: NetworkTask, signal: AbortSignal): Promise<GuestNetwork>;
   agent(machine: Machine): AgentClient;
+  /** Absent, all guests are the default one. */
+  guest?(machine: Machine): GuestKind;
+}
+
+/** What is known of a guest before its agent is asked. */
+export interface GuestKind {
+  /** It is the default guest, restored from its template: not asked what it can. */
+  readonly known: boolean;
+  /** The analyzer to bring along; null: its agent has one. */
+  readonly bundle: AnalyzerBundle | null;
+  /** What an operator should do when its agent has none. */
+  readonly bring?: string;
 }
 
 /** What takes the guest's evidence to disk. */

@@ -12,9 +12,9 @@ import type { MachineChange } from '#storage/machines.js';
 import { ResultServer, type Results as StoredResults } from '#resultserver/resultserver.js';
 import { Cleanup } from '../cleanup.js';
 import type { Log } from '../log.js';
-import { portHolder } from '../ports.js';
+import { listenForOwnGuests, listenIfPossible } from './guest-ports.js';
 import type { Lab, Results } from './lab.js';
-import type { MachineLab, OpenMachineLab } from './labs/machine-lab.js';
+import { channelOf, guestOf, type MachineLab, type OpenMachineLab } from './labs/machine-lab.js';
 
 /** Loaded when it is wanted: a fake lab must not wait for what only QEMU's needs. */
 const LABS: Readonly<Record<MachineryName, () => Promise<OpenMachineLab>>> = {
@@ -81,8 +81,14 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   const resultServer = cleanup.use(
     new ResultServer({ limits: { uploadBytes: settings.cuckoo.resultserver.upload_max_size } }),
   );
+  await listenForOwnGuests(resultServer, ownPlaces(labs));
   // Guests of a fake machinery have no network to come from.
-  if (kinds.includes('qemu')) await listenForGuests(resultServer, options);
+  if (kinds.includes('qemu') && !labs.some(({ own }) => own !== undefined)) {
+    await listenIfPossible(resultServer, settings.cuckoo.resultserver, (line, code) => {
+      onProgress(line, true);
+      log('warn', line, { code });
+    });
+  }
 
   let onMachine: OpenLab['onMachine'] = () => {};
   let onResultBytes: OpenLab['onResultBytes'] = () => {};
@@ -134,8 +140,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
       const results = await resultServer.open({
         id,
         dir,
-        dialect: 'malkoha',
-        guestIp: null, // its connections come through its own network: see openNetwork
+        ...channelOf(of(machine), machine),
         onAnomaly: (what) =>
           log('warn', `result channel: ${what}`, {
             task: id,
@@ -145,7 +150,8 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
       });
       return counted(results, (bytes) => onResultBytes(bytes));
     },
-    openNetwork: (machine, task) => of(machine).openNetwork(machine, task),
+    openNetwork: (machine, task, by) => of(machine).openNetwork(machine, task, by),
+    guest: (machine) => guestOf(of(machine), machine),
     agent: (machine) => of(machine).agent(machine),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
@@ -192,19 +198,8 @@ const HYPERVISOR_WORD: Readonly<Record<MachineState, string>> = {
   disabled: 'poweroff',
 };
 
-/** The default guest does not need the port: one that cannot be had is said, and costs only guests on bridges. */
-async function listenForGuests(
-  server: ResultServer,
-  { settings, log, onProgress }: LabOptions,
-): Promise<void> {
-  const { ip, port } = settings.cuckoo.resultserver;
-  try {
-    await server.listen(ip, port);
-  } catch (error) {
-    if (!(error instanceof SandboxError)) throw error;
-    const holder = error.code === 'PORT_IN_USE' ? await portHolder(port) : null;
-    const line = `${error.message}${holder === null ? '' : `, ${holder} has it`}; the default guest does not need it`;
-    onProgress(line, true);
-    log('warn', line, { code: error.code });
-  }
+/** Distinct over all machinery. */
+function ownPlaces(labs: readonly MachineLab[]): readonly { readonly ip: string; readonly port: number }[] {
+  const places = labs.flatMap(({ own }) => own?.resultServers ?? []);
+  return [...new Map(places.map((place) => [`${place.ip}:${place.port}`, place])).values()];
 }

@@ -129,6 +129,22 @@ describe('our agent', () => {
   });
 });
 
+test('an analyzer brought along is used, whatever the agent has: the result server expects its uploads', async () => {
+  const answers = { 'POST /status/wait': () => status('complete') };
+  await using agent = await emulateAgent({ features: OURS, environ: {}, answers });
+  await runAnalysis(job(agent, { bundle: { ...bundle, platform: 'linux' } }), never);
+  expect(agent.calls).toContain('POST /extract');
+  expect(agent.calls).not.toContain('POST /analyze');
+});
+
+test('an agent without an analyzer, and none to bring along: the operator learns what to do', async () => {
+  await using agent = await emulateAgent({ features: CUCKOO });
+  await expect(runAnalysis(job(agent, { bring: 'put one there' }), never)).rejects.toMatchObject({
+    code: 'AGENT_REFUSED',
+    message: expect.stringMatching(/there is none to bring along: put one there$/),
+  });
+});
+
 describe('a Cuckoo agent', () => {
   const environ = { SystemDrive: 'C:', TEMP: 'C:\\Users\\u\\AppData\\Local\\Temp', PATH: 'C:\\Windows' };
 

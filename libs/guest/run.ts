@@ -1,5 +1,6 @@
 import { deadline } from '#domain/deadline.js';
 import { SandboxError } from '#domain/errors.js';
+import { quoted } from '#domain/quoted.js';
 import type { Task } from '#domain/task.js';
 import type { AgentClient, Analysis } from './agent.js';
 import { analysisConf } from './analysis-conf.js';
@@ -17,8 +18,10 @@ export interface GuestJob {
   readonly sample: { readonly path: string; readonly name: string } | null;
   /** As the guest sees it. */
   readonly resultServer: { readonly ip: string; readonly port: number };
-  /** For an agent that has no analyzer loaded. */
+  /** An analyzer to bring along. It is used where there is one, whatever the agent has: the result server expects it. */
   readonly bundle?: AnalyzerBundle;
+  /** What an operator should do for an agent without an analyzer when there is none to bring along. */
+  readonly bring?: string;
   /** The guest is one of ours and restored from a template: not asked what it can, and soon there. */
   readonly known?: boolean;
   /** The sample may run this long. */
@@ -82,7 +85,7 @@ async function startAnalyzer(job: GuestJob, info: AgentInfo, signal: AbortSignal
   const size = uploadMaxSize === undefined ? {} : { uploadMaxSize };
   const config = analysisConf({ task, fileName, resultServer, timeoutSeconds, clock, ...size });
 
-  if (info.features.includes('analyze')) {
+  if (job.bundle === undefined && info.features.includes('analyze')) {
     const content = sample && { name: sample.name, content: await file(sample.path) };
     // Our guest's zone is UTC.
     const now = new Date();
@@ -92,8 +95,8 @@ async function startAnalyzer(job: GuestJob, info: AgentInfo, signal: AbortSignal
     return;
   }
   if (job.bundle === undefined) {
-    const missing = `the agent (version ${info.version}) has no analyzer loaded, and none is configured for this machine`;
-    throw new SandboxError('AGENT_REFUSED', missing);
+    const missing = `the agent (version ${quoted(info.version)}) has no analyzer loaded, and there is none to bring along`;
+    throw new SandboxError('AGENT_REFUSED', job.bring === undefined ? missing : `${missing}: ${job.bring}`);
   }
   // Nobody knows the zone of other guests: ours is the best guess.
   job.onClock?.(clock.getTime() - Date.now());

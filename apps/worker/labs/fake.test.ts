@@ -93,13 +93,13 @@ describe('the wire', () => {
     const { openNetwork, machinery } = await lab('');
     const [machine] = machinery.machines;
     if (machine === undefined) throw new Error('there is a machine');
-    await using network = await openNetwork(machine, task());
+    await using network = await openNetwork(machine, task(), never);
     await network.finish();
     expect(await readFile(join(dir, 'dump.pcap'))).toEqual(pcapHeader());
-    await expect(openNetwork(machine, task({ route: 'vpn0' }))).rejects.toMatchObject({
+    await expect(openNetwork(machine, task({ route: 'vpn0' }), never)).rejects.toMatchObject({
       code: 'ROUTE_UNAVAILABLE',
     });
-    await expect(openNetwork(machine, task({ dir: join(dir, 'none') }))).rejects.toMatchObject({
+    await expect(openNetwork(machine, task({ dir: join(dir, 'none') }), never)).rejects.toMatchObject({
       code: 'CAPTURE_FAILED',
     });
   });
@@ -114,6 +114,7 @@ describe('the wire', () => {
     await using _ = await openNetwork(
       machine,
       task({ options: 'fake=wrong_ip', results: { ...results, accept } }),
+      never,
     );
     await machinery.start(machine, never);
     await agent(machine).analyze({ config: '[analysis]\nid = 7', clock: new Date(), sample: null }, never);

@@ -1,9 +1,11 @@
 import type { HomePaths } from '#config/home.js';
 import type { Settings } from '#config/settings.js';
 import type { Machine } from '#domain/machine.js';
+import type { Analyzer } from '#guest/analyzers.js';
 import type { Machinery } from '#machinery/machinery.js';
+import type { OpenOptions } from '#resultserver/resultserver.js';
 import type { Log } from '../../log.js';
-import type { Lab } from '../lab.js';
+import type { GuestKind, Lab } from '../lab.js';
 
 /** What one kind of machinery needs to be opened. */
 export interface MachineLabOptions {
@@ -25,6 +27,17 @@ export interface MachineLabOptions {
 /** One kind of machinery, with its machines' networks and the way to their agents. */
 export interface MachineLab extends AsyncDisposable, Pick<Lab, 'openNetwork' | 'agent'> {
   readonly machinery: Machinery;
+  /** Its guests are their operator's, on networks of the host. Absent: they are the default guest, or play it. */
+  readonly own?: OwnGuests;
+}
+
+export interface OwnGuests {
+  /** Where the guests look for the result server: it must listen there. */
+  readonly resultServers: readonly { readonly ip: string; readonly port: number }[];
+  /** What is brought along to the machine's guest; null: its agent has an analyzer. */
+  analyzer(machine: Machine): Analyzer | null;
+  /** What to do when it has none. */
+  bring(machine: Machine): string;
 }
 
 export type OpenMachineLab = (options: MachineLabOptions, signal: AbortSignal) => Promise<MachineLab>;
@@ -36,4 +49,16 @@ export function prefixed(machines: readonly Machine[], prefix: string): readonly
     name: prefix + machine.name,
     label: prefix + machine.label,
   }));
+}
+
+/** How a guest's uploads come: those of the default guest through its own network (see openNetwork), in our dialect. */
+export function channelOf({ own }: MachineLab, machine: Machine): Pick<OpenOptions, 'dialect' | 'guestIp'> {
+  if (own === undefined) return { dialect: 'malkoha', guestIp: null };
+  return { dialect: own.analyzer(machine)?.dialect ?? 'malkoha', guestIp: machine.ip };
+}
+
+/** What is known of the machine's guest. */
+export function guestOf({ own }: MachineLab, machine: Machine): GuestKind {
+  if (own === undefined) return { known: machine.snapshot === null, bundle: null };
+  return { known: false, bundle: own.analyzer(machine), bring: own.bring(machine) };
 }

@@ -7,7 +7,7 @@ const PATIENCE_MS = 1_000;
 /** After so many in a row that were never seen, the operator's filter keeps them out: nobody waits for the next. */
 const MISSES = 4;
 /** First packets of flows, whose destination showed only later. */
-const MAX_BELATED = 100_000;
+const MAX_BELATED = 20_000;
 /** Repeated first packets of one flow. */
 const MAX_REPEATED = 8;
 

@@ -5,6 +5,7 @@ import { deadline } from '#domain/deadline.js';
 import { diskError } from '#domain/disk-error.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { AppendFile } from '../append-file.js';
+import { captureIdentity } from './capture-identity.js';
 import { CaptureSink, type Watcher } from './capture-sink.js';
 import { interfaceNames } from './interfaces.js';
 import { LastWords } from './last-words.js';
@@ -29,8 +30,6 @@ export interface TcpdumpStart {
   readonly filter: string;
   /** The capture file, made or emptied. */
   readonly path: string;
-  /** tcpdump becomes this user once it captures (`-Z`); else it stays who it is. */
-  readonly user?: string;
   /** Bytes of the file; packets beyond are counted. */
   readonly maxBytes?: number;
   /** Looks at the packets as they come, and knows where they were meant to go. Must not throw. */
@@ -56,9 +55,8 @@ export interface TcpdumpCapture extends AsyncDisposable {
 /**
  * Captures an interface's traffic to a file; resolves when it does, so that nothing later is missed.
  *
- * tcpdump writes to us, not to the file: so it needs no right to the folder (as another user, confined by AppArmor), the
- * disk's own errors are seen, and a tcpdump whose worker was killed ends at its next packet, also where file
- * capabilities keep the kernel from ending it at once.
+ * tcpdump writes to us, not to the file: so it needs no right to the folder, be it another user or confined by AppArmor; the
+ * disk's own errors are seen; packets can be looked at as they come; and a tcpdump whose worker is gone ends at its next.
  *
  * @throws CAPTURE_FAILED with tcpdump's words and what to do; NO_DISK_SPACE
  */
@@ -116,6 +114,7 @@ class Capture implements TcpdumpCapture {
   }
 
   static async spawn(start: TcpdumpStart): Promise<Capture> {
+    const identity = await captureIdentity(start.program);
     const disk = new AbortController();
     const what = `${start.path} cannot be written`;
     const file = await AppendFile.create(start.path, (cause) => disk.abort(diskError(what, cause))).catch(
@@ -123,14 +122,13 @@ class Capture implements TcpdumpCapture {
         throw diskError(what, cause);
       },
     );
-    const { program, user, filter } = start;
+    const { program, filter } = start;
     const child = spawn(
       'setpriv',
       [
-        // Not --no-new-privs: it would take the file capabilities from an unprivileged worker's tcpdump.
-        ...['--pdeathsig', 'KILL', '--', program],
+        ...identity,
+        program,
         ...['-i', start.interface, '-nn', '-s', '0', '-U', '--immediate-mode', '-B', '8192'],
-        ...(user === undefined ? [] : ['-Z', user]),
         ...['-w', '-', '--', filter],
       ],
       // A Ctrl-C in our terminal is for us: the capture ends when its task does.

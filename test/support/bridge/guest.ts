@@ -55,6 +55,14 @@ export class NamespaceGuest implements AsyncDisposable {
     return command('nsenter', '-t', String(this.keeper.pid), '--net', '--mount', '--', ...argv);
   }
 
+  /** Starts a program in the guest; it ends with us. */
+  spawn(...argv: readonly string[]): ChildProcess {
+    const enter = ['nsenter', '-t', String(this.keeper.pid), '--net', '--mount', '--', ...argv];
+    return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...enter], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  }
+
   python(code: string): Promise<string> {
     return this.run('python3', '-S', '-E', '-c', code);
   }

@@ -54,6 +54,13 @@ export class BridgeLab implements AsyncDisposable {
     throw new Error('it ended');
   }
 
+  /** As by the kernel when memory is short. */
+  async kill(): Promise<void> {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const ended = once(this.child, 'exit');

@@ -17,27 +17,10 @@ import { readCapture } from '#processing/traffic/capture.js';
 import { readFakenet } from '#processing/traffic/fakenet.js';
 import { networkFacts } from '#processing/traffic/network-section.js';
 import { ResultServer } from '#resultserver/resultserver.js';
-import { BRIDGE, command, GUEST_IP, HOST_IP, OTHER_IP, type NamespaceGuest } from './guest.js';
+import { detonated } from './detonation.js';
+import { BRIDGE, command, GUEST_IP, HOST_IP, OTHER_IP } from './guest.js';
 import { NftRouter } from './nft-router.js';
-
-/** What a scene runs in: the root of a private network namespace. */
-export interface Stage {
-  readonly guest: NamespaceGuest;
-  /** A folder of the scene's own. */
-  readonly dir: string;
-  /** A file system of 128 KiB. */
-  readonly small: string;
-}
-
-type Scene = (stage: Stage) => Promise<unknown>;
-
-const MACHINE: OwnMachine = {
-  ...{ name: 'win7', label: 'win7', platform: 'windows', arch: 'x64', tags: [], reserved: false },
-  ...{ ip: GUEST_IP, resultServer: { ip: HOST_IP, port: 2042 }, snapshot: 'clean' },
-  ...{ interface: BRIDGE, options: [], agentPort: 8000 },
-};
-
-const patience = (): AbortSignal => AbortSignal.timeout(20_000);
+import { MACHINE, patience, type Scene, type Stage } from './stage.js';
 
 async function start(dir: string, more: Partial<TcpdumpStart> = {}) {
   const program = await findTcpdump('/usr/sbin/tcpdump');
@@ -154,6 +137,12 @@ const killed: Scene = async ({ dir }) => {
   return { failed, finish: await toldBy(capture.finish()) };
 };
 
+/** Begins a capture and leaves it to its fate. */
+const left: Scene = async ({ dir }) => {
+  await start(dir);
+  return childPid('tcpdump');
+};
+
 const unplugged: Scene = async ({ dir }) => {
   await command('ip', 'link', 'add', 'gone0', 'type', 'bridge');
   await command('ip', 'link', 'set', 'gone0', 'up');
@@ -220,8 +209,15 @@ const RAW = `import socket
 s=socket.create_connection(('203.0.113.9',4444),5); s.sendall(b'beacon'); s.shutdown(1)
 while s.recv(9): pass`;
 
+const BRIDGE_FILTER = '/proc/sys/net/bridge/bridge-nf-call-iptables';
+
+/** Where the host filters bridged traffic, captures show the guest's packets turned; elsewhere they show them as sent. */
+const internet: Scene = (stage) => visit(stage, '1');
+const unbridged: Scene = (stage) => visit(stage, '0');
+
 /** A guest's afternoon on the fake internet. */
-const internet: Scene = async ({ guest, dir }) => {
+async function visit({ guest, dir }: Stage, filtersBridges: '0' | '1'): Promise<unknown> {
+  await writeFile(BRIDGE_FILTER, filtersBridges).catch(() => undefined); // no br_netfilter: nothing to switch
   const ca = await CertificateAuthority.create();
   const pem = join(dir, 'ca.pem');
   await writeFile(pem, ca.certificate);
@@ -252,14 +248,37 @@ const internet: Scene = async ({ guest, dir }) => {
   };
   await guest.python(RAW);
   await network.finish();
-  const journal = await readFile(join(dir, ARTIFACTS.fakenet), 'utf8');
-  const lines = journal.split('\n').filter(Boolean);
-  const records = lines.map((line) => JSON.parse(line) as FakenetRecord);
   const capture = await captured(join(dir, ARTIFACTS.pcap));
-  const log = await readFakenet(lines as unknown as AsyncIterable<string>);
-  const { section } = networkFacts(capture, log.records, null, 0);
-  return { seen, records, section, notes, log: router.log, wanted: router.wanted };
-};
+  const { records } = await readFakenet(lines(await readFile(join(dir, ARTIFACTS.fakenet), 'utf8')));
+  const { section } = networkFacts(capture, records, null, 0);
+  return {
+    ...{ seen, notes, log: router.log, records: records.map(inShort) },
+    tcp: section.tcp.map(({ dst, dport, host, service }) => `${dst}:${dport} ${host ?? ''} ${service ?? ''}`),
+    udp: [...new Set(section.udp.map(({ dst, dport, service }) => `${dst}:${dport} ${service ?? ''}`))],
+    ...{ http: section.http.map(({ uri, body }) => `${uri} ${body}`.trim()), dead: section.dead_hosts },
+    ...{ domains: section.domains.map(({ domain }) => domain), sni: section.tls.map(({ sni }) => sni) },
+  };
+}
+
+async function* lines(text: string): AsyncIterable<string> {
+  yield* text.split('\n').filter(Boolean);
+}
+
+function inShort(record: FakenetRecord): string {
+  switch (record.kind) {
+    case 'dns':
+      return `dns ${record.type} ${record.name}`;
+    case 'http':
+      return `http ${record.dst.ip}:${record.dst.port} ${record.method} ${record.host}${record.uri}`;
+    case 'tls':
+      return `tls ${record.dst.ip}:${record.dst.port} ${record.sni ?? ''}`;
+    case 'tcp':
+    case 'udp':
+      return `${record.kind} ${record.dst.ip}:${record.dst.port} ${record.service}`;
+    case 'omitted':
+      return 'omitted';
+  }
+}
 
 /** Without a capture the port is still known, where it is one of the known ones. */
 const uncaptured: Scene = async ({ guest, dir }) => {
@@ -269,12 +288,8 @@ const uncaptured: Scene = async ({ guest, dir }) => {
   const network = await openBridged(options, patience());
   await guest.run('curl', '-sS', '--max-time', '10', '-o', '/dev/null', 'http://one.example/a.txt');
   await network.finish();
-  const lines = (await readFile(join(dir, ARTIFACTS.fakenet), 'utf8')).split('\n').filter(Boolean);
-  return {
-    notes,
-    records: lines.map((line) => JSON.parse(line) as FakenetRecord),
-    files: await readdir(dir),
-  };
+  const { records } = await readFakenet(lines(await readFile(join(dir, ARTIFACTS.fakenet), 'utf8')));
+  return { notes, records: records.map(inShort), files: await readdir(dir) };
 };
 
 /** What ends a task, and what is refused before anything is opened. */
@@ -318,8 +333,8 @@ const nictrace: Scene = async ({ dir }) => {
 };
 
 export const SCENES = {
-  ...{ whole, filtered, cooked, wrong, killed, unplugged, full, limited },
-  ...{ results, internet, uncaptured, refusals, nictrace },
+  ...{ whole, filtered, cooked, wrong, killed, left, unplugged, full, limited },
+  ...{ results, internet, unbridged, uncaptured, refusals, nictrace, detonated },
 };
 export type SceneName = keyof typeof SCENES;
 
