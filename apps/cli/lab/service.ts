@@ -8,7 +8,7 @@ import { ensurePackages, type HostPackage } from '../setup/host-packages.js';
 import { failure } from './child.js';
 
 export interface Service {
-  readonly name: 'api' | 'worker';
+  readonly name: 'api' | 'worker' | 'rooter';
   readonly args: readonly string[];
   readonly packages: readonly HostPackage[];
   /** Said once it is ready. */
