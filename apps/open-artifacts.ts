@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { HomePaths } from '#config/home.js';
-import type { CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import { Bucket } from '#storage/artifacts/bucket.js';
 import { LocalArtifacts } from '#storage/artifacts/local.js';
 import { runStates } from '#storage/artifacts/run-states.js';

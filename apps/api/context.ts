@@ -1,6 +1,6 @@
 import type { Unpacker } from '#archives/unpacker.js';
 import type { HomePaths } from '#config/home.js';
-import type { CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import type { ArtifactStore } from '#storage/artifacts/store.js';
 import type { EventLog } from '#queue/events.js';
 import type { MachineNotes } from '#queue/machine-notes.js';

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { homePaths } from '#config/home.js';
-import { loadSettings, type CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
+import { loadSettings } from '#config/settings.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { aborted } from '../aborted.js';

@@ -1,6 +1,6 @@
 import { Unpacker, type ThreadProgram } from '#archives/unpacker.js';
 import { homePaths, withArtifacts } from '#config/home.js';
-import type { CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import { TERMINAL } from '#domain/task.js';
 import { changeEvent, EventLog } from '#queue/events.js';
 import { MachineNotes } from '#queue/machine-notes.js';

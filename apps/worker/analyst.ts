@@ -3,7 +3,7 @@ import type { Outcome, Phases } from '#domain/artifacts.js';
 import { ERRORS, type ErrorCode, reason, SandboxError } from '#domain/errors.js';
 import { outcomeOf, type OutcomeCode } from '#domain/outcome.js';
 import { MAX_ATTEMPTS } from '#domain/task.js';
-import type { CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import type { HomePaths } from '#config/home.js';
 import type { MachineLease } from '#machinery/lease.js';
 import { linkedSignal } from '#machinery/linked-signal.js';

@@ -11,7 +11,7 @@ export const CUCKOO_CONF = {
       'qemu',
       /^[a-z][a-z0-9]*(\s*,\s*[a-z][a-z0-9]*)*$/,
       'names of machinery separated by commas, such as qemu',
-      'What runs the machines, of qemu and fake (no hypervisor: nothing runs); <name>.conf holds their settings.',
+      'What runs the machines, of qemu, kvm (libvirt), virtualbox and fake (no hypervisor: nothing runs); <name>.conf holds\ntheir settings.',
     ),
     freespace: int(
       1024,
@@ -42,7 +42,10 @@ export const CUCKOO_CONF = {
       'Machines of one worker that are restored at the same time, but no more than half its processors; 0 = one.',
     ),
     tmppath: unused('', 'uploads stream into storage/binaries.'),
-    rooter: unused('/tmp/cuckoo-rooter', 'the default guest needs no root process.'),
+    rooter: text(
+      '',
+      'Socket of `malkoha rooter`, which guests on bridges need; the default guest does not. Empty: run/rooter.sock in\nthe home folder.',
+    ),
   },
   resultserver: {
     ip: matching(

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { readText } from '../../test/support/conf.js';
 import { fakeSettings } from './fake-conf.js';
 
-const read = (text: string) => fakeSettings('fake.conf', text);
+const read = (text: string) => readText(fakeSettings, text, 'fake.conf');
 const refusal = (text: string): string => {
   try {
     read(text);
@@ -62,7 +63,7 @@ arch = x86
     { name: 'phone', label: 'Pixel', arch: 'arm64', ip: '192.0.2.7', reserved: 'auto', fault: [] },
   ]);
   expect(settings.equal.fault).toEqual([{ fault: 'hang', percent: 1 }]);
-  expect(warnings).toEqual(['fake.conf: [left] is not named in [fake] machines and has no effect']);
+  expect(warnings).toEqual(['fake.conf:17: [left] is not named in [fake] machines and has no effect']);
 });
 
 describe('what is wrong is named', () => {

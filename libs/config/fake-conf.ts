@@ -1,4 +1,3 @@
-import { SandboxError } from '#domain/errors.js';
 import { isFault, FAULTS, type Fault } from '#domain/faults.js';
 import {
   choice,
@@ -11,7 +10,8 @@ import {
   type Section,
   type Values,
 } from './field.js';
-import { hint, readConf, readSection } from './read-conf.js';
+import type { Findings } from './findings.js';
+import { hint, noteUnnamed, readConf, readSection, type ConfSource } from './read-conf.js';
 
 /** Of the runs on a machine, so many percent have the fault. */
 export interface FaultChance {
@@ -80,38 +80,26 @@ export interface FakeSettings {
   readonly machines: readonly FakeMachineSettings[];
 }
 
-/** @throws CONFIG_INVALID */
-export function fakeSettings(
-  file: string,
-  content: string,
-  variables?: ReadonlyMap<string, string>,
-): { settings: FakeSettings; warnings: readonly string[] } {
-  const strict = ['fake'];
-  const conf = readConf(content, { file, schema: FAKE_CONF, strict, ...(variables && { variables }) });
+export function fakeSettings(source: ConfSource, findings: Findings): FakeSettings {
+  const conf = readConf(source, { schema: FAKE_CONF, strict: ['fake'] }, findings);
   const { machines: wanted, ...equal } = conf.values.fake;
   const words = splitList(wanted);
   const names = words.filter((word) => !/^\d+$/.test(word));
   const schema = over(equal);
-  const machines = names.map((name) => {
-    const entries = conf.others.get(name);
-    if (entries === undefined) {
-      throw new SandboxError(
-        'CONFIG_INVALID',
-        `${file}: [fake] machines names "${name}", but there is no section [${name}]${hint(name, [...conf.others.keys()])}`,
-      );
+  const machines = names.flatMap((name) => {
+    const found = conf.others.get(name);
+    if (found === undefined) {
+      const place = conf.given.get('fake.machines') ?? source;
+      const near = hint(name, [...conf.others.keys()]);
+      findings.problem(place, `[fake] machines names "${name}", but there is no section [${name}]${near}`);
+      return [];
     }
-    const { values } = readSection(file, schema, entries, true);
-    return { ...values, name, label: values.label || name };
+    const values = readSection(found.entries, { schema, strict: true }, findings);
+    return [{ ...values, name, label: values.label || name }];
   });
-  const idle = [...conf.others.keys()].filter((name) => !names.includes(name));
+  noteUnnamed(conf, names, 'is not named in [fake] machines', findings);
   const guests = words.filter((word) => !names.includes(word)).reduce((sum, word) => sum + Number(word), 0);
-  return {
-    settings: { guests, equal, machines },
-    warnings: [
-      ...conf.warnings,
-      ...idle.map((name) => `${file}: [${name}] is not named in [fake] machines and has no effect`),
-    ],
-  };
+  return { guests, equal, machines };
 }
 
 /** The schema of a machine's section, with [fake]'s values as the defaults. */
@@ -131,6 +119,7 @@ function faults(doc: string): Field<readonly FaultChance[]> {
     accepted: `none, or faults such as "crash" or "crash 5%, hang 1%", of ${FAULTS.join(', ')}`,
     doc,
     used: true,
+    usual: [],
     parse: (value) => {
       if (value === 'none') return [];
       const chances = splitList(value).map(faultChance);

@@ -8,6 +8,8 @@ export interface Field<T> {
   readonly doc: string;
   /** False: a key of Cuckoo's that is read without complaint and has no effect here. */
   readonly used: boolean;
+  /** Values of an unused key that ask for nothing, in lower case: what other sandboxes ship. Others are told of. */
+  readonly usual: readonly string[];
   /** Undefined when the text is not accepted. */
   readonly parse: (text: string) => T | undefined;
 }
@@ -18,6 +20,8 @@ export type Values<S extends Section> = {
   readonly [K in keyof S]: S[K] extends Field<infer T> ? T : never;
 };
 
+const USED = { used: true, usual: [] } as const;
+
 const TRUE = new Set(['true', 'yes', '1', 'on']);
 const FALSE = new Set(['false', 'none', 'no', '0', 'off']);
 
@@ -25,7 +29,9 @@ const FALSE = new Set(['false', 'none', 'no', '0', 'off']);
 export function parseBool(text: string): boolean | undefined {
   const word = text.toLowerCase();
   if (TRUE.has(word)) return true;
-  return FALSE.has(word) ? false : undefined;
+  if (FALSE.has(word)) return false;
+  // Any other number was true to Python.
+  return /^\d{1,9}$/.test(word) ? Number(word) !== 0 : undefined;
 }
 
 export function bool(fallback: boolean, doc: string): Field<boolean> {
@@ -34,7 +40,7 @@ export function bool(fallback: boolean, doc: string): Field<boolean> {
     written: fallback ? 'yes' : 'no',
     accepted: 'yes or no',
     doc,
-    used: true,
+    ...USED,
     parse: parseBool,
   };
 }
@@ -53,7 +59,7 @@ export function int(
         ? `a whole number, ${min} or more`
         : `a whole number from ${min} to ${max}`,
     doc,
-    used: true,
+    ...USED,
     parse: (text) => {
       const value = /^-?\d{1,16}$/.test(text) ? Number(text) : NaN;
       return value >= min && value <= max ? value : undefined;
@@ -62,19 +68,19 @@ export function int(
 }
 
 export function text(fallback: string, doc: string): Field<string> {
-  return { fallback, written: fallback, accepted: 'text', doc, used: true, parse: (value) => value };
+  return { fallback, written: fallback, accepted: 'text', doc, ...USED, parse: (value) => value };
 }
 
 /** Text of a given form; empty is accepted only when it is the default. */
 export function matching(fallback: string, form: RegExp, accepted: string, doc: string): Field<string> {
   const parse = (value: string) => (value === fallback || form.test(value) ? value : undefined);
-  return { fallback, written: fallback, accepted, doc, used: true, parse };
+  return { fallback, written: fallback, accepted, doc, ...USED, parse };
 }
 
 export function choice<const T extends string>(fallback: T, others: readonly T[], doc: string): Field<T> {
   const all = [fallback, ...others];
   const parse = (value: string) => all.find((one) => one === value);
-  return { fallback, written: fallback, accepted: all.join(', '), doc, used: true, parse };
+  return { fallback, written: fallback, accepted: all.join(', '), doc, ...USED, parse };
 }
 
 /** Split at commas, trimmed, empty items dropped. */
@@ -84,7 +90,7 @@ export function list(fallback: readonly string[], doc: string): Field<readonly s
     written: fallback.join(','),
     accepted: 'words separated by commas',
     doc,
-    used: true,
+    ...USED,
     parse: splitList,
   };
 }
@@ -103,7 +109,7 @@ export function weights(doc: string): Field<ReadonlyMap<string, number>> {
     written: '',
     accepted: 'name=number pairs separated by commas, numbers from 1 to 1000',
     doc,
-    used: true,
+    ...USED,
     parse: (value) => {
       const pairs = splitList(value).map((item) => /^(.+?)\s*=\s*(\d{1,4})$/.exec(item));
       const found = pairs.flatMap((pair): [string, number][] =>
@@ -123,7 +129,7 @@ export function mebibytes(fallback: number, doc: string, { min = 1 } = {}): Fiel
     written: `${fallback}M`,
     accepted: `a size such as 512M or 2G, at least ${min}M`,
     doc,
-    used: true,
+    ...USED,
     parse: (value) => {
       const found = /^(\d{1,7})\s*([MG]?)(?:i?B)?$/i.exec(value);
       if (!found) return undefined;
@@ -133,7 +139,28 @@ export function mebibytes(fallback: number, doc: string, { min = 1 } = {}): Fiel
   };
 }
 
-/** A key of Cuckoo's with nothing behind it here; `doc` says why. Setting it to another value than Cuckoo's default warns. */
-export function unused(written: string, doc: string): Field<string> {
-  return { ...text(written, `No effect: ${doc}`), used: false };
+/** A whole number in [min, max], or nothing. */
+export function optionalInt(
+  written: string,
+  doc: string,
+  bounds: { min?: number; max?: number } = {},
+): Field<number | null> {
+  const number = int(0, doc, bounds);
+  const parse = (value: string) => (value === '' ? null : number.parse(value));
+  return {
+    ...number,
+    fallback: parse(written) ?? null,
+    written,
+    accepted: `empty or ${number.accepted}`,
+    parse,
+  };
+}
+
+/**
+ * A key of Cuckoo's with nothing behind it here; `doc` says why. Any value but the default, and those others ship (`usual`),
+ * is told of.
+ */
+export function unused(written: string, doc: string, usual: readonly string[] = []): Field<string> {
+  const lower = [written, ...usual].map((value) => value.toLowerCase());
+  return { ...text(written, `No effect: ${doc}`), used: false, usual: lower };
 }

@@ -5,6 +5,8 @@ test.each([
   ['qemu', { names: ['qemu'] }],
   ['fake, qemu', { names: ['fake', 'qemu'] }],
   ['qemu,qemu', { names: ['qemu'] }],
+  ['libvirt,virtualbox,kvm', { names: ['kvm', 'virtualbox'] }],
+  ['constructor', { unknown: 'constructor' }],
   ['qemu,vmware', { unknown: 'vmware' }],
   [' , ', { unknown: ' , ' }],
 ])('%j', (text, expected) => {

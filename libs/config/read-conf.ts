@@ -1,88 +1,118 @@
-import { SandboxError } from '#domain/errors.js';
 import type { Section, Values } from './field.js';
-import { parseIni, type Ini, type IniEntry } from './ini.js';
+import type { Findings, Place } from './findings.js';
+import { mergeInis, parseIni, type Ini, type IniEntry, type IniText, type Variables } from './ini.js';
 
-type Schema = Readonly<Record<string, Section>>;
+export type Schema = Readonly<Record<string, Section>>;
+
+/** One .conf file with all that is laid over it. */
+export interface ConfSource {
+  /** Path of the file itself, for messages about what is nowhere. */
+  readonly file: string;
+  /** Later ones win. */
+  readonly layers: readonly ConfLayer[];
+  readonly variables?: Variables;
+}
+
+export interface ConfLayer extends IniText {
+  /** The defaults another sandbox ships: nobody here chose them, so what has no effect in them is not told. */
+  readonly shipped?: boolean;
+}
 
 export interface Conf<S extends Schema> {
   readonly values: { readonly [K in keyof S]: Values<S[K]> };
-  /** Sections the schema does not have, key → entry: machines of one's own. */
-  readonly others: ReadonlyMap<string, readonly IniEntry[]>;
+  /** Sections the schema does not have: machines of one's own. */
+  readonly others: ReadonlyMap<string, OtherSection>;
   /** Keys somebody wrote, as `section.key`. */
-  readonly given: ReadonlySet<string>;
-  readonly warnings: readonly string[];
+  readonly given: ReadonlyMap<string, IniEntry>;
 }
 
-export interface ConfFile<S extends Schema> {
-  /** Path, for messages. */
-  readonly file: string;
+export interface OtherSection {
+  readonly place: Place;
+  readonly entries: readonly IniEntry[];
+}
+
+interface ConfOptions<S extends Schema> {
   readonly schema: S;
   /** Sections that are ours, not Cuckoo's: an unknown key there is a mistake. Elsewhere it only warns. */
   readonly strict?: readonly string[];
-  readonly variables?: ReadonlyMap<string, string>;
+}
+
+export function confText(file: string, text: string, variables?: Variables): ConfSource {
+  return { file, layers: [{ file, text }], ...(variables && { variables }) };
 }
 
 /**
- * The text of one .conf file over the defaults of its schema.
- *
- * @throws CONFIG_INVALID naming file, line, key, what is accepted, and the nearest known key
+ * The text of one .conf file over the defaults of its schema. A problem names file, line, key, what is accepted, and the
+ * nearest known key; the default takes the place of what is not accepted.
  */
-export function readConf<S extends Schema>(text: string, options: ConfFile<S>): Conf<S> {
-  const { file, schema, strict = [], variables } = options;
-  const ini = parseIni(file, text, variables);
-  const values: Record<string, Record<string, unknown>> = {};
-  const warnings = [...ini.warnings];
+export function readConf<S extends Schema>(
+  source: ConfSource,
+  { schema, strict = [] }: ConfOptions<S>,
+  findings: Findings,
+): Conf<S> {
+  const ini = mergeInis(source.layers.map((layer) => parseIni(layer, findings, source.variables)));
+  const silent = new Set(source.layers.filter(({ shipped }) => shipped).map(({ file }) => file));
+  const values: Record<string, unknown> = {};
   for (const [name, section] of Object.entries(schema)) {
     const entries = ini.entries.filter((entry) => entry.section === name);
-    const read = readSection(file, section, entries, strict.includes(name));
-    values[name] = read.values;
-    warnings.push(...read.warnings);
+    const options = { schema: section, strict: strict.includes(name), silent };
+    values[name] = readSection(entries, options, findings);
   }
   return {
     values: values as Conf<S>['values'],
     others: otherSections(ini, schema),
-    given: new Set(ini.entries.map(({ section, key }) => `${section}.${key}`)),
-    warnings,
+    given: new Map(ini.entries.map((entry) => [`${entry.section}.${entry.key}`, entry])),
   };
 }
 
-/** @throws CONFIG_INVALID */
 export function readSection<S extends Section>(
-  file: string,
-  schema: S,
   entries: readonly IniEntry[],
-  strict: boolean,
-): { values: Values<S>; warnings: string[] } {
+  { schema, strict, silent }: { schema: S; strict: boolean; silent?: ReadonlySet<string> },
+  findings: Findings,
+): Values<S> {
   const values: Record<string, unknown> = {};
-  const warnings: string[] = [];
   for (const [key, field] of Object.entries(schema)) values[key] = field.fallback;
 
-  for (const { section, key, value, line } of entries) {
+  for (const entry of entries) {
+    const { section, key, value, file } = entry;
     const field = Object.hasOwn(schema, key) ? schema[key] : undefined;
     if (!field) {
-      const message = `${file}:${line}: [${section}] ${key} is not a known key${hint(key, Object.keys(schema))}`;
-      if (strict) throw new SandboxError('CONFIG_INVALID', message);
-      warnings.push(message);
+      const text = `[${section}] ${key} is not a known key${hint(key, Object.keys(schema))}`;
+      if (strict) findings.problem(entry, text);
+      else if (!silent?.has(file)) findings.note(entry, text);
       continue;
     }
     const parsed = field.parse(value);
     if (parsed === undefined) {
-      throw new SandboxError(
-        'CONFIG_INVALID',
-        `${file}:${line}: [${section}] ${key} = ${JSON.stringify(value)}: expected ${field.accepted}`,
-      );
+      findings.problem(entry, `[${section}] ${key} = ${JSON.stringify(value)}: expected ${field.accepted}`);
+      continue;
     }
-    if (!field.used && value !== field.written) {
-      warnings.push(`${file}:${line}: [${section}] ${key}: ${field.doc}`);
-    }
+    if (!field.used && !field.usual.includes(value.toLowerCase()) && !silent?.has(file))
+      findings.note(entry, `[${section}] ${key}: ${field.doc}`);
     values[key] = parsed;
   }
-  return { values: values as Values<S>, warnings };
+  return values as Values<S>;
 }
 
-function otherSections(ini: Ini, schema: Schema): Map<string, IniEntry[]> {
-  const names = [...ini.sections.keys()].filter((name) => !Object.hasOwn(schema, name));
-  return new Map(names.map((name) => [name, ini.entries.filter((entry) => entry.section === name)]));
+/** Of sections that nothing names: a note, for they may be meant for later. */
+export function noteUnnamed(
+  { others }: Pick<Conf<Schema>, 'others'>,
+  named: readonly string[],
+  why: string,
+  findings: Findings,
+): void {
+  for (const [name, { place }] of others)
+    if (!named.includes(name)) findings.note(place, `[${name}] ${why} and has no effect`);
+}
+
+function otherSections(ini: Ini, schema: Schema): Map<string, OtherSection> {
+  const others = [...ini.sections].filter(([name]) => !Object.hasOwn(schema, name));
+  return new Map(
+    others.map(([name, place]) => [
+      name,
+      { place, entries: ini.entries.filter((entry) => entry.section === name) },
+    ]),
+  );
 }
 
 /** `; did you mean "x"?`, or nothing when no known word is near. */

@@ -1,19 +1,23 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { readText } from '../../test/support/conf.js';
 import { CUCKOO_CONF } from './cuckoo-conf.js';
-import { FAKE_CONF, FAKE_MACHINES_DOC } from './fake-conf.js';
+import { cuckooSettings } from './cuckoo-settings.js';
 import { homePaths, withArtifacts } from './home.js';
-import { parseIni } from './ini.js';
-import { QEMU_CONF } from './qemu-conf.js';
+import { qemuSettings } from './qemu-conf.js';
 import { readConf } from './read-conf.js';
-import { renderConf } from './render.js';
-import { cuckooSettings, loadSettings, qemuSettings } from './settings.js';
-import { TOKENS_DOC } from './tokens.js';
+import { loadSettings } from './settings.js';
 
-const cuckoo = (text: string) =>
-  readConf(text, { file: 'cuckoo.conf', schema: CUCKOO_CONF, strict: ['queue', 'api'] });
+const cuckoo = (text: string) => {
+  const { settings, warnings } = readText(
+    (source, findings) => readConf(source, { schema: CUCKOO_CONF, strict: ['queue', 'api'] }, findings),
+    text,
+    'cuckoo.conf',
+  );
+  return { values: settings.values, warnings };
+};
 
 function refusal(text: string): string {
   try {
@@ -23,51 +27,6 @@ function refusal(text: string): string {
   }
   return 'accepted';
 }
-
-test('INI as Python 2 read it', () => {
-  const text = [
-    '\uFEFF# comment',
-    '; comment',
-    '[One]',
-    'KEY = value with = and : in it',
-    'other: 2 ; a comment',
-    'kept = a;b ; c',
-    'empty =',
-    'quoted = ""',
-    '',
-    '   # an indented comment',
-    '[two]\r',
-    'key = 1',
-    '[One]',
-    'key = later',
-    'percent = 100%% of %(NAME)s, 5%',
-  ].join('\n');
-  const ini = parseIni('x.conf', text, new Map([['NAME', 'it']]));
-  expect(ini.entries.map(({ section, key, value, line }) => [section, key, value, line])).toEqual([
-    ['One', 'other', '2', 5],
-    ['One', 'kept', 'a;b ; c', 6],
-    ['One', 'empty', '', 7],
-    ['One', 'quoted', '', 8],
-    ['two', 'key', '1', 12],
-    ['One', 'key', 'later', 14],
-    ['One', 'percent', '100% of it, 5%', 15],
-  ]);
-  expect(ini.warnings).toEqual(['x.conf:14: [One] key was already set in line 4']);
-});
-
-test.each([
-  ['key = 1', 'x.conf:1: a [section] line must come first'],
-  ['[a]\njust words', 'x.conf:2: neither a [section] nor "key = value"'],
-  ['[a]\n= 1', 'x.conf:2: neither a [section] nor "key = value"'],
-  [
-    '[a]\nkey = 1\n  more',
-    'x.conf:3: the indented line would continue the value of "key"; remove the leading space',
-  ],
-  ['[a]\nkey = %(NOPE)s', 'x.conf:2: key: "%(" must be %(NAME)s with a known name, or written %%('],
-  ['[a]\nkey = 5%(', 'x.conf:2: key: "%(" must be %(NAME)s with a known name, or written %%('],
-])('refuses %j', (text, message) => {
-  expect(() => parseIni('x.conf', text)).toThrow(message);
-});
 
 test('errors name file, line, key, what is accepted and the nearest known key', () => {
   expect(refusal('[cuckoo]\n\nfreespace = lots')).toBe(
@@ -95,7 +54,7 @@ test("Cuckoo's own unknown and unused keys only warn", () => {
 });
 
 test('[artifacts]: a folder or a bucket, and a key with its secret', async () => {
-  const read = (text: string) => cuckooSettings('c', `[artifacts]\n${text}`).settings.artifacts;
+  const read = (text: string) => readText(cuckooSettings, `[artifacts]\n${text}`).settings.artifacts;
   expect(read('')).toMatchObject({ location: '', region: 'us-east-1', cache_size: 20480 });
   expect(read('location = /mnt/lab').location).toBe('/mnt/lab');
   expect(read('location = s3://lab\ncache_size = 5G')).toMatchObject({
@@ -122,23 +81,29 @@ test('[artifacts]: a folder or a bucket, and a key with its secret', async () =>
 });
 
 test('machines of the default guest are a number, one’s own are sections', () => {
-  expect(qemuSettings('q', '').settings).toMatchObject({ guests: 'auto', memory: 512, machines: [] });
-  expect(qemuSettings('q', '[qemu]\nmachines = 3\nmemory = 2G').settings).toMatchObject({
-    guests: 3,
-    memory: 2048,
-  });
-  const own = qemuSettings(
-    'q',
-    '[qemu]\nmachines = vm1, vm2\n[vm1]\nlabel=L\ntags=a, b\nenable_kvm=yes\n[vm2]\nip=1.2.3.4',
+  const read = (text: string) =>
+    readText((source, findings) => qemuSettings(source, { ip: '10.0.0.1', port: 2042 }, findings), text);
+  expect(read('').settings).toMatchObject({ guests: 'auto', memory: 512, machines: [] });
+  expect(read('[qemu]\nmachines = 3\nmemory = 2G').settings).toMatchObject({ guests: 3, memory: 2048 });
+  const own = read(
+    '[qemu]\nmachines = vm1, vm2\ninterface = br0\n[vm1]\nlabel=L\ntags=a, b\nenable_kvm=yes\nimage=/a\nip=1.2.3.3\narch = arm\n[vm2]\nip=1.2.3.4\nimage = /b\nmemory=2G\nMAC = 52:54:00:AA:00:01',
   );
   expect(own.settings.guests).toBe(0);
   expect(own.settings.machines).toMatchObject([
-    { name: 'vm1', label: 'L', tags: ['a', 'b'], enable_kvm: true },
-    { name: 'vm2', label: 'vm2', ip: '1.2.3.4', platform: 'linux' },
+    {
+      name: 'vm1',
+      label: 'L',
+      tags: ['a', 'b'],
+      enableKvm: true,
+      interface: 'br0',
+      arch: 'arm',
+      memory: 256,
+    },
+    { name: 'vm2', label: 'vm2', ip: '1.2.3.4', platform: 'linux', arch: 'x64', memory: 2048 },
   ]);
-  expect(() => qemuSettings('q', '[qemu]\nmachines = vm1\n[vm2]')).toThrow(
-    'no section [vm1]; did you mean "vm2"?',
-  );
+  expect(own.settings.machines[1]?.mac).toBe('52:54:00:aa:00:01');
+  expect(() => read('[qemu]\nmachines = vm1\n[vm2]')).toThrow('no section [vm1]; did you mean "vm2"?');
+  expect(() => read('[qemu]\nmachines = vm1\n[vm1]\nip = 1.2.3.4')).toThrow('x.conf:3: [vm1] has no image');
 });
 
 test('a home without files has the defaults, and nothing can change them', async () => {
@@ -169,29 +134,4 @@ test('a home without files has the defaults, and nothing can change them', async
   } finally {
     await rm(dir, { recursive: true });
   }
-});
-
-test.each([
-  [
-    'cuckoo.conf',
-    'Malkoha: general settings. The keys are those of Cuckoo Sandbox; [queue], [artifacts], [api], [webhooks] and [tokens] are our own.',
-    CUCKOO_CONF,
-    `\n${TOKENS_DOC}`,
-  ],
-  ['qemu.conf', 'Malkoha: the machines that QEMU runs.', QEMU_CONF, ''],
-  [
-    'fake.conf',
-    'Malkoha: machines without a hypervisor. Their guests are scripted: no sample runs.',
-    FAKE_CONF,
-    `\n${FAKE_MACHINES_DOC}`,
-  ],
-])('conf/%s is the commented default of every key', async (name, title, schema, more) => {
-  const rendered = `${renderConf(title, schema)}${more}`;
-  if (process.env['UPDATE_CONF'] === '1')
-    await writeFile(new URL(`../../conf/${name}`, import.meta.url), rendered);
-  expect(await readFile(new URL(`../../conf/${name}`, import.meta.url), 'utf8')).toBe(rendered);
-  const uncommented = rendered.replace(/^# (\w+ =)/gm, '$1');
-  const read = readConf(uncommented, { file: name, schema, strict: Object.keys(schema) });
-  expect(read.warnings).toEqual([]);
-  expect(read.values).toEqual(readConf('', { file: name, schema }).values);
 });

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { cuckooSettings } from './settings.js';
+import { readText } from '../../test/support/conf.js';
+import { cuckooSettings } from './cuckoo-settings.js';
 
 const SECRET = '0123456789abcdef';
 const HASH = createHash('sha256').update(SECRET).digest('hex');
 
 const tokens = (...lines: string[]) =>
-  cuckooSettings('cuckoo.conf', ['[tokens]', ...lines].join('\n')).settings.tokens;
+  readText(cuckooSettings, ['[tokens]', ...lines].join('\n'), 'cuckoo.conf').settings.tokens;
 
 function refusal(...lines: string[]): string {
   try {
@@ -25,8 +26,8 @@ test('a token has scopes, and is written as it is or as its SHA-256', () => {
 });
 
 test('the token of [cuckoo] comes first and may do everything, however short', () => {
-  const { settings, warnings } = cuckooSettings(
-    'cuckoo.conf',
+  const { settings, warnings } = readText(
+    cuckooSettings,
     `[cuckoo]\napi_token = s3\n[tokens]\nx = read ${SECRET}\n`,
   );
   expect(settings.tokens.map(({ name, scopes }) => [name, scopes])).toEqual([

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { SandboxError } from '#domain/errors.js';
 import { isScope, SCOPES, type Scope } from '#domain/scope.js';
 import { splitList } from './field.js';
+import type { Findings } from './findings.js';
 import type { IniEntry } from './ini.js';
 
 export interface NamedToken {
@@ -30,23 +30,26 @@ export const TOKENS_DOC = `[tokens]
 /**
  * All tokens that the API takes: `[cuckoo] api_token`, which may do everything, and the entries of `[tokens]`.
  * Messages never hold a value: it may be a secret.
- *
- * @throws CONFIG_INVALID naming file, line and token
  */
-export function readTokens(file: string, apiToken: string, entries: readonly IniEntry[]): NamedToken[] {
+export function readTokens(
+  apiToken: string,
+  entries: readonly IniEntry[],
+  findings: Findings,
+): readonly NamedToken[] {
   const tokens: NamedToken[] =
     apiToken === '' ? [] : [{ name: API_TOKEN, scopes: ['admin'], sha256: sha256(apiToken) }];
-  for (const { key: name, value, line } of entries) {
-    const refuse = (why: string) =>
-      new SandboxError('CONFIG_INVALID', `${file}:${line}: [tokens] ${name}: ${why}`);
-    if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) || name === API_TOKEN) {
-      throw refuse('a name has letters, digits, ".", "_" and "-", at most 64, and is not api_token');
-    }
-    const token = parseToken(value);
-    if (token === null) throw refuse(`expected ${ACCEPTED}`);
-    const same = tokens.find((other) => other.sha256 === token.sha256);
-    if (same) throw refuse(`it is the same token as "${same.name}"; each needs one of its own`);
-    tokens.push({ name, ...token });
+  for (const entry of entries) {
+    const { key: name } = entry;
+    const token = parseToken(entry.value);
+    const same = tokens.find((other) => other.sha256 === token?.sha256);
+    const why =
+      !/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) || name === API_TOKEN
+        ? 'a name has letters, digits, ".", "_" and "-", at most 64, and is not api_token'
+        : token === null
+          ? `expected ${ACCEPTED}`
+          : same && `it is the same token as "${same.name}"; each needs one of its own`;
+    if (why !== undefined) findings.problem(entry, `[tokens] ${name}: ${why}`);
+    else if (token !== null) tokens.push({ name, ...token });
   }
   return tokens;
 }

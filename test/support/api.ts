@@ -2,13 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { cuckooSettings } from '#config/settings.js';
+import { cuckooSettings } from '#config/cuckoo-settings.js';
 import { homePaths } from '#config/home.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
 import type { Context } from '../../apps/api/context.js';
 import { openContext } from '../../apps/api/open-context.js';
 import { createServer, TIME_LIMITS, type TimeLimits } from '../../apps/api/server.js';
 import { Cleanup } from '../../apps/cleanup.js';
+import { readText } from './conf.js';
 import { THREADS } from './threads.js';
 
 export interface TestApi extends AsyncDisposable {
@@ -50,7 +51,7 @@ async function serve({ home, conf, redis, limits }: Served): Promise<TestApi> {
   const context = await openContext(
     {
       home,
-      settings: cuckooSettings('cuckoo.conf', conf).settings,
+      settings: readText(cuckooSettings, conf, 'cuckoo.conf').settings,
       log: (level, message, fields) => log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
       shutdown: shutdown.signal,
       threads: THREADS,

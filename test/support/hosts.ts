@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import type { DataSource } from 'typeorm';
 import { homePaths, type HomePaths } from '#config/home.js';
-import { cuckooSettings } from '#config/settings.js';
+import { cuckooSettings } from '#config/cuckoo-settings.js';
 import { serves, type Machine } from '#domain/machine.js';
 import type { Submission } from '#domain/task.js';
 import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
@@ -17,6 +17,7 @@ import { Tasks } from '#storage/tasks.js';
 import { Cleanup } from '../../apps/cleanup.js';
 import { openArtifacts } from '../../apps/open-artifacts.js';
 import { Dispatcher } from '../../apps/worker/dispatcher.js';
+import { readText } from './conf.js';
 import { HeldLab } from './held-lab.js';
 import type { TestRedis } from './redis.js';
 import { aSubmission } from './task.js';
@@ -35,7 +36,7 @@ export interface HostOptions {
   readonly admission?: (running: number) => string | null;
 }
 
-const { settings } = cuckooSettings('cuckoo.conf', '');
+const { settings } = readText(cuckooSettings, '');
 const quiet = (): void => {};
 
 /**

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { CuckooSettings } from '#config/settings.js';
+import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import type { NamedToken } from '#config/tokens.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Scope } from '#domain/scope.js';

@@ -30,6 +30,8 @@ const MACHINERY_PACKAGES: Readonly<Record<MachineryName, readonly HostPackage[]>
     BZIP2,
     { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
   ],
+  kvm: [BZIP2],
+  virtualbox: [BZIP2],
   // The API says what to install when it is asked for an archive that it cannot pack.
   fake: [],
 };

@@ -6,6 +6,7 @@ import { fakeSettings } from '#config/fake-conf.js';
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { pcapHeader } from '#formats/pcap-writer.js';
+import { readText } from '../../../test/support/conf.js';
 import { openFakeLab, runPlan } from './fake.js';
 import type { MachineLabOptions } from './machine-lab.js';
 
@@ -22,7 +23,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 async function lab(conf: string, changes: Partial<MachineLabOptions> = {}) {
   const home = homePaths(dir);
   const { settings } = await loadSettings(home.conf);
-  const fake = fakeSettings('fake.conf', conf).settings;
+  const fake = readText(fakeSettings, conf).settings;
   return openFakeLab({
     ...{ home, settings: { ...settings, fake }, runDir: home.run, machines: undefined, namePrefix: '' },
     ...{ mixed: false, log: (_level, message) => warnings.push(message), onProgress: () => {} },
@@ -60,7 +61,7 @@ describe('the machines', () => {
 });
 
 describe('how a run goes', () => {
-  const behaviour = (lines = '') => fakeSettings('fake.conf', `[fake]\n${lines}`).settings.equal;
+  const behaviour = (lines = '') => readText(fakeSettings, `[fake]\n${lines}`).settings.equal;
   const half = () => 0.5;
 
   test('is what the machine does, and what the task asks for first', () => {

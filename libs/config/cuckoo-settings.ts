@@ -1,0 +1,26 @@
+import { CUCKOO_CONF } from './cuckoo-conf.js';
+import type { Findings } from './findings.js';
+import { hint, readConf, type Conf, type ConfSource } from './read-conf.js';
+import { readTokens, type NamedToken } from './tokens.js';
+
+export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'] & {
+  /** Tokens that the API takes, that of `[cuckoo] api_token` first; none: it asks for no token. */
+  readonly tokens: readonly NamedToken[];
+};
+
+/** Sections of cuckoo.conf that Cuckoo does not have. */
+const OURS = ['queue', 'artifacts', 'api', 'scheduler', 'webhooks'] as const;
+
+export function cuckooSettings(source: ConfSource, findings: Findings): CuckooSettings {
+  const { values, others, given } = readConf(source, { schema: CUCKOO_CONF, strict: OURS }, findings);
+  const known = [...Object.keys(CUCKOO_CONF), 'tokens'];
+  for (const [name, { place }] of others)
+    if (name !== 'tokens') findings.note(place, `[${name}] is not a known section${hint(name, known)}`);
+  const { access_key: key, secret_key: secret } = values.artifacts;
+  if ((key === '') !== (secret === '')) {
+    const place = given.get('artifacts.access_key') ?? given.get('artifacts.secret_key') ?? source;
+    findings.problem(place, '[artifacts] access_key and secret_key: both or none');
+  }
+  const entries = others.get('tokens')?.entries ?? [];
+  return { ...values, tokens: readTokens(values.cuckoo.api_token, entries, findings) };
+}
