@@ -8,7 +8,7 @@ export const KEYS = { forwarding: 1, rp_filter: 2 } as const;
 export type SysctlKey = keyof typeof KEYS;
 
 /** Chains and maps for each place where a packet of a guest is looked at; the verdict maps hold the open leases. */
-export const PLACES = ['in', 'out', 'from', 'to', 'nat'] as const;
+export const PLACES = ['nat', 'pre', 'in', 'out', 'from', 'to'] as const;
 
 export interface Base {
   /** Those that configured machines are behind. */
@@ -51,6 +51,12 @@ table inet ${TABLE} {
   set masqueraded { typeof ip saddr . oifname; }
   counter strays { }
 ${PLACES.map((place) => `  map m_${place} { typeof ${FROM_GUEST[place] ? 'iifname . ip saddr' : 'oifname . ip daddr'} : verdict; }`).join('\n')}
+  # What is not for this host, before the kernel looks for a way: where it forwards nothing it drops without counting.
+  chain g_pre {
+    iifname . ip saddr vmap @m_pre
+    ct direction reply ct state established,related accept
+    counter name strays drop
+  }
   chain g_in {
     iifname . ip saddr vmap @m_in
     counter name strays drop
@@ -67,6 +73,10 @@ ${PLACES.map((place) => `  map m_${place} { typeof ${FROM_GUEST[place] ? 'iifnam
   chain g_to {
     oifname . ip daddr vmap @m_to
     counter name strays drop
+  }
+  chain b_routing {
+    type filter hook prerouting priority dstnat + 10; policy accept;
+    iifname @interfaces fib daddr type != local goto g_pre
   }
   chain b_input {
     type filter hook input priority filter - 10; policy accept;
@@ -115,12 +125,14 @@ ${bridgeNames ? `    meta ibrname { ${interfaces.map(quoted).join(', ')} } count
 `;
 }
 
-export const FROM_GUEST: Readonly<Record<(typeof PLACES)[number], boolean>> = {
+/** Is the guest the sender there? */
+const FROM_GUEST: Readonly<Record<(typeof PLACES)[number], boolean>> = {
   in: true,
   out: false,
   from: true,
   to: false,
   nat: true,
+  pre: true,
 };
 
 export function beforeElement({ interface: name, key, value }: Before): string {

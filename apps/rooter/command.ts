@@ -36,7 +36,12 @@ export class CommandError extends SandboxError {
 /** Runs one program to its end and returns what it printed. @throws CommandError, SETUP_MISSING when it is not installed */
 export function run(program: Program, args: readonly string[], stdin = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { env: ENVIRONMENT, timeout: MOST_MS, killSignal: 'SIGKILL', maxBuffer: MOST_BYTES } as const;
+    const options = {
+      env: ENVIRONMENT,
+      timeout: MOST_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: MOST_BYTES,
+    } as const;
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (error.code === 'ENOENT')
@@ -48,7 +53,11 @@ export function run(program: Program, args: readonly string[], stdin = ''): Prom
         );
       else if (typeof error.code === 'number') reject(new CommandError(program, args, stderr));
       else
-        reject(new SandboxError('ROUTE_UNAVAILABLE', `\`${[program, ...args].join(' ')}\` did not end`, { cause: error }));
+        reject(
+          new SandboxError('ROUTE_UNAVAILABLE', `\`${[program, ...args].join(' ')}\` did not end`, {
+            cause: error,
+          }),
+        );
     });
     // Its own message says more than a broken pipe.
     child.stdin?.on('error', () => {});

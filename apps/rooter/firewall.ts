@@ -69,9 +69,16 @@ function iptablesRules({ ip, behind, out }: Passage): readonly (readonly string[
 const LIBVIRT = 'libvirt_network';
 const LIBVIRT_CHAINS = ['guest_output', 'guest_input'] as const;
 
-function libvirtRules({ ip, behind, out }: Passage): readonly (readonly [(typeof LIBVIRT_CHAINS)[number], string])[] {
+function libvirtRules({
+  ip,
+  behind,
+  out,
+}: Passage): readonly (readonly [(typeof LIBVIRT_CHAINS)[number], string])[] {
   return [
-    ['guest_output', `iifname ${quoted(behind)} oifname ${quoted(out)} ip saddr ${ip} counter accept comment ${quoted(`${COMMENT} ${ip}`)}`],
+    [
+      'guest_output',
+      `iifname ${quoted(behind)} oifname ${quoted(out)} ip saddr ${ip} counter accept comment ${quoted(`${COMMENT} ${ip}`)}`,
+    ],
     [
       'guest_input',
       `iifname ${quoted(out)} oifname ${quoted(behind)} ip daddr ${ip} ct state established,related counter accept comment ${quoted(`${COMMENT} ${ip}`)}`,
@@ -117,7 +124,9 @@ async function absentIsFine(change: Promise<unknown>): Promise<void> {
   try {
     await change;
   } catch (error) {
-    if (!(error instanceof CommandError && /does a matching rule exist|No chain|does not exist/.test(error.stderr)))
+    if (!(
+      error instanceof CommandError && /does a matching rule exist|No chain|does not exist/.test(error.stderr)
+    ))
       throw error;
   }
 }

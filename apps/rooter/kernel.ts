@@ -9,7 +9,10 @@ export async function nft(script: string): Promise<void> {
 }
 
 /** What `nft -j` lists of a table of ours, or null when it is not there. */
-async function listing(family: 'inet' | 'bridge', what: readonly string[]): Promise<readonly unknown[] | null> {
+async function listing(
+  family: 'inet' | 'bridge',
+  what: readonly string[],
+): Promise<readonly unknown[] | null> {
   try {
     const [kind = '', ...name] = what;
     const text = await run('nft', ['-j', 'list', kind, family, TABLE, ...name]);
@@ -58,7 +61,11 @@ export async function makeTables(base: Omit<Base, 'bridgeNames'>): Promise<void>
 }
 
 export async function removeTables(): Promise<void> {
-  await nft(['inet', 'bridge'].map((family) => `table ${family} ${TABLE} {}\ndelete table ${family} ${TABLE}\n`).join(''));
+  await nft(
+    ['inet', 'bridge']
+      .map((family) => `table ${family} ${TABLE} {}\ndelete table ${family} ${TABLE}\n`)
+      .join(''),
+  );
 }
 
 /** Only tried, not applied: kernels without NFT_BRIDGE_META refuse it. */

@@ -1,5 +1,5 @@
 import type { RouteRequest } from '#network/rooter/protocol.js';
-import { FROM_GUEST, PLACES, quoted, TABLE } from './base-rules.js';
+import { PLACES, quoted, TABLE } from './base-rules.js';
 import type { Permit } from './permit.js';
 import type { Plan, Redirect } from './routing.js';
 
@@ -73,6 +73,8 @@ const RULES: Readonly<Record<(typeof PLACES)[number], Rules>> = {
     // "Too big" and "unreachable" of this host as a router: without them, connections through a VPN's smaller packets hang.
     ...(plan.kind === 'line' ? ['ip protocol icmp ct state related accept'] : []),
   ],
+  /** Guest to elsewhere, after redirection: is there any way out? */
+  pre: (_, plan) => (plan.kind === 'drop' || (plan.kind === 'redirect' && plan.via === null) ? [] : ['accept']),
   /** Guest to elsewhere. */
   from: (guest, plan) => [...honest(guest), ...beyond(guest, plan)],
   /** Elsewhere to guest. */
@@ -121,10 +123,7 @@ function beyond({ task }: Guest, plan: Plan): readonly string[] {
 
 /** The server is this host: only the ports that connections are led to, never the rest of it. */
 function redirected({ server, tcp, udp, others }: Redirect): readonly string[] {
-  return [
-    ...accepted('tcp', server, tcp, others.tcp),
-    ...accepted('udp', server, udp, others.udp),
-  ];
+  return [...accepted('tcp', server, tcp, others.tcp), ...accepted('udp', server, udp, others.udp)];
 }
 
 function accepted(
@@ -144,7 +143,9 @@ function destinations({ server, tcp, udp, others }: Redirect): readonly string[]
       ...[...(protocol === 'tcp' ? tcp : udp)].map(
         ([asked, port]) => `${protocol} dport ${asked} dnat ip to ${server}:${port}`,
       ),
-      ...(rest === 'drop' ? [] : [`meta l4proto ${protocol} dnat ip to ${server}${rest === 'same' ? '' : `:${rest}`}`]),
+      ...(rest === 'drop'
+        ? []
+        : [`meta l4proto ${protocol} dnat ip to ${server}${rest === 'same' ? '' : `:${rest}`}`]),
     ];
   });
 }

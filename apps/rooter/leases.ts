@@ -153,7 +153,9 @@ export class Leases {
 
   async #forget(ip: string): Promise<void> {
     if (!(await forgetConnections(ip)))
-      this.warn('the program conntrack is missing (apt-get install conntrack): old connections are only dropped');
+      this.warn(
+        'the program conntrack is missing (apt-get install conntrack): old connections are only dropped',
+      );
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {

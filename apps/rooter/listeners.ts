@@ -8,7 +8,11 @@ const LISTENING = { tcp: '0A', udp: '07' } as const;
  *
  * @see proc(5), /proc/net/tcp: addresses are host-endian hexadecimal, IPv6 in four such words
  */
-export async function listeners(protocol: 'tcp' | 'udp', ip: string, port: number): Promise<readonly number[]> {
+export async function listeners(
+  protocol: 'tcp' | 'udp',
+  ip: string,
+  port: number,
+): Promise<readonly number[]> {
   const tables = await Promise.all([protocol, `${protocol}6`].map(read));
   const local = new Set([...forms(ip)].map((address) => `${address}:${hex(port, 4)}`));
   return tables.flatMap((table) =>
@@ -36,8 +40,8 @@ function hex(value: number, digits: number): string {
 
 async function read(table: string): Promise<string> {
   // Without IPv6 in the kernel there is no tcp6.
-  return readFile(`/proc/self/net/${table}`, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
+  return readFile(`/proc/self/net/${table}`, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   });
 }

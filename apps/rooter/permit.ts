@@ -75,7 +75,7 @@ export function permitted(permits: ReadonlyMap<string, Permit>, request: RouteRe
   const [what, asked, configured] = differing;
   throw new SandboxError(
     'BAD_REQUEST',
-    `${what} of ${request.machine} is ${configured ?? 'nothing'} in the rooter's configuration, not ${asked ?? 'nothing'}: do both read the same files?`,
+    `${what} of ${request.machine} is ${configured} in the rooter's configuration, not ${asked}: do both read the same files?`,
   );
 }
 

@@ -10,7 +10,7 @@ export interface Rights {
   /** What guests are behind: no line of those. */
   readonly interfaces: ReadonlySet<string>;
   /** May this user's services be reached by guests through a fake internet? Root's, say, may not. */
-  mayServe(uid: number): boolean;
+  readonly mayServe: (uid: number) => boolean;
 }
 
 /**
@@ -63,7 +63,10 @@ export function routeNames(routing: Routing): readonly string[] {
 }
 
 /** Tries each route as a guest of `sample` would have it; inetsim is the built-in one when no other is configured. */
-export async function routeStates(rights: Rights, sample: Permit | undefined): Promise<readonly RouteState[]> {
+export async function routeStates(
+  rights: Rights,
+  sample: Permit | undefined,
+): Promise<readonly RouteState[]> {
   const states = routeNames(rights.routing).map(async (name): Promise<RouteState> => {
     const there = { name, available: true, reason: null };
     if (name === 'inetsim' && !rights.routing.inetsim.enabled) return there;
@@ -137,7 +140,10 @@ async function tor(server: string, { enabled, dnsport, proxyport }: Routing['tor
     ['udp', dnsport, 'DNSPort'],
   ] as const)
     if ((await listeners(protocol, server, port)).length === 0)
-      throw unavailable('tor', `nothing listens at ${server}:${port}/${protocol}, where Tor's ${what} should`);
+      throw unavailable(
+        'tor',
+        `nothing listens at ${server}:${port}/${protocol}, where Tor's ${what} should`,
+      );
   return {
     kind: 'redirect',
     server,

@@ -15,9 +15,9 @@ import { sweepTables } from './tables.js';
 
 export interface Rooter {
   readonly log: ServerOptions['log'];
-  ready(): void;
+  readonly ready: () => void;
   /** What keeps guests apart does not work any more: `signal` should abort. */
-  broken(error: unknown): void;
+  readonly broken: (error: unknown) => void;
 }
 
 /** Milliseconds that workers have to stop their machines when the rooter is told to end. */
@@ -37,7 +37,8 @@ export async function runRooter(
 ): Promise<readonly string[]> {
   const allowed = permits(settings);
   const interfaces = new Set([...allowed.values()].map(({ interface: name }) => name));
-  if (allowed.size === 0) log('warn', 'no machine in the configuration has an ip and an interface: there is nothing to route');
+  if (allowed.size === 0)
+    log('warn', 'no machine in the configuration has an ip and an interface: there is nothing to route');
   await takeOver(settings, allowed);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
   cleanup.use(await BridgePorts.watch(interfaces, broken));
@@ -53,7 +54,9 @@ export async function runRooter(
     const owner = await listen(server.server, place.path, place);
     mayServe = (uid) => uid === owner || (place.group !== null && uid !== 0);
     ready();
-    log('info', `takes requests at ${place.path} for ${allowed.size} machines`, { interfaces: [...interfaces] });
+    log('info', `takes requests at ${place.path} for ${allowed.size} machines`, {
+      interfaces: [...interfaces],
+    });
     await aborted(signal);
     await server.end(GRACE_MS);
   } finally {
@@ -73,7 +76,11 @@ export async function runRooter(
 /** Makes our tables, in place of those that a killed rooter left: its guests are cut off, its changes taken back. */
 async function takeOver({ routing }: Configured, allowed: ReadonlyMap<string, Permit>): Promise<void> {
   const before = await found();
-  if (before?.owner && (await startOf(before.owner.pid)) === before.owner.start && before.owner.pid !== process.pid)
+  if (
+    before?.owner &&
+    (await startOf(before.owner.pid)) === before.owner.start &&
+    before.owner.pid !== process.pid
+  )
     throw new SandboxError(
       'ALREADY_RUNNING',
       `another rooter has the rules of this host (process ${before.owner.pid})`,

@@ -25,7 +25,11 @@ export interface Desk {
 
 export interface ServerOptions {
   readonly silenceMs?: number;
-  readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly log: (
+    level: 'info' | 'warn' | 'error',
+    message: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ) => void;
 }
 
 /** A worker has one; more than a host has workers is somebody who forgets to close. */
@@ -47,7 +51,8 @@ export class RooterServer implements AsyncDisposable {
     private readonly desk: Desk,
     private readonly options: ServerOptions,
   ) {
-    this.server = createServer((socket) => void this.#serve(socket));
+    // What a client asked before it closed its side is answered.
+    this.server = createServer({ allowHalfOpen: true }, (socket) => void this.#serve(socket));
     this.server.maxConnections = MOST_CLIENTS;
   }
 
@@ -59,7 +64,8 @@ export class RooterServer implements AsyncDisposable {
       client.send({ event: 'ending' });
     }
     const until = Date.now() + graceMs;
-    while (Date.now() < until && [...this.#clients].some(({ leases }) => leases.size > 0)) await sleep(LOOK_MS);
+    while (Date.now() < until && [...this.#clients].some(({ leases }) => leases.size > 0))
+      await sleep(LOOK_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -77,7 +83,9 @@ export class RooterServer implements AsyncDisposable {
     this.#clients.add(client);
     socket.on('error', () => {}); // told by the loop below, too
     socket.setTimeout(silenceMs, () => {
-      log('warn', `a client said nothing for ${silenceMs} ms: its guests are cut off`, { leases: client.leases.size });
+      log('warn', `a client said nothing for ${silenceMs} ms: its guests are cut off`, {
+        leases: client.leases.size,
+      });
       socket.destroy();
     });
     const underWay = new Set<Promise<void>>();
@@ -88,7 +96,8 @@ export class RooterServer implements AsyncDisposable {
         if (underWay.size >= MOST_AT_ONCE) await Promise.race(underWay);
       }
     } catch (error) {
-      if (error instanceof RangeError) client.send({ id: null, ok: false, code: 'BAD_REQUEST', message: error.message });
+      if (error instanceof RangeError)
+        client.send({ id: null, ok: false, code: 'BAD_REQUEST', message: error.message });
     }
     await Promise.all(underWay);
     socket.end();
@@ -144,13 +153,18 @@ export class RooterServer implements AsyncDisposable {
   }
 
   async #open(client: Client, request: RouteRequest): Promise<{ lease: number }> {
-    if (this.#ending) throw new SandboxError('ROUTE_UNAVAILABLE', 'the rooter is being stopped');
+    if (this.#isEnding()) throw new SandboxError('ROUTE_UNAVAILABLE', 'the rooter is being stopped');
     const lease = await this.desk.open(request);
     client.leases.add(lease);
     const { task, machine, route } = request;
     this.options.log('info', `${machine} has the route ${route}`, { task, machine, lease });
-    if (this.#ending) await this.desk.cut(lease);
+    if (this.#isEnding()) await this.desk.cut(lease);
     return { lease };
+  }
+
+  /** It may begin while something is awaited. */
+  #isEnding(): boolean {
+    return this.#ending;
   }
 }
 
@@ -183,8 +197,12 @@ function idOf(value: unknown): number | null {
   return Number.isSafeInteger(id) && Number(id) >= 0 ? Number(id) : null;
 }
 
-function explained(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): string {
-  return issues.map(({ path, message }) => `${path.map(String).join('.') || 'the request'}: ${message}`).join('; ');
+function explained(
+  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+): string {
+  return issues
+    .map(({ path, message }) => `${path.map(String).join('.') || 'the request'}: ${message}`)
+    .join('; ');
 }
 
 function notYours(lease: number): SandboxError {

@@ -40,9 +40,13 @@ export async function listen(server: Server, path: string, audience: Audience): 
     await once(server, 'listening');
   } catch (cause) {
     if (cause instanceof SandboxError) throw cause;
-    throw new SandboxError('SETUP_MISSING', `the socket ${path} cannot be made for user ${uid}: ${reason(cause)}`, {
-      cause,
-    });
+    throw new SandboxError(
+      'SETUP_MISSING',
+      `the socket ${path} cannot be made for user ${uid}: ${reason(cause)}`,
+      {
+        cause,
+      },
+    );
   } finally {
     if (root) {
       process.seteuid?.(0);
@@ -54,7 +58,10 @@ export async function listen(server: Server, path: string, audience: Audience): 
   return uid;
 }
 
-async function identity(path: string, { user, group }: Audience): Promise<{ uid: number; gid: string | number }> {
+async function identity(
+  path: string,
+  { user, group }: Audience,
+): Promise<{ uid: number; gid: string | number }> {
   const folder = await nearest(dirname(path));
   const uid = user === null ? folder.uid : userId(user);
   return { uid, gid: group ?? folder.gid };
@@ -79,7 +86,9 @@ function userId(user: string): number {
     process.seteuid?.(user);
     return process.geteuid?.() ?? 0;
   } catch (cause) {
-    throw new SandboxError('USAGE', `--user: there is no user ${JSON.stringify(user)} on this host`, { cause });
+    throw new SandboxError('USAGE', `--user: there is no user ${JSON.stringify(user)} on this host`, {
+      cause,
+    });
   } finally {
     if (before !== undefined) process.seteuid?.(before);
   }
@@ -87,8 +96,8 @@ function userId(user: string): number {
 
 /** A socket that nobody answers is left from a rooter that was killed. */
 async function removeStale(path: string): Promise<void> {
-  const there = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
+  const there = await lstat(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   });
   if (there === null) return;
@@ -115,5 +124,8 @@ async function mustBeSafe(path: string, { group }: Audience): Promise<void> {
     );
   const mode = (await lstat(path)).mode & 0o777;
   if (mode !== (group === null ? 0o600 : 0o660))
-    throw new SandboxError('SETUP_MISSING', `${path} has the permissions ${mode.toString(8)}, not those asked for`);
+    throw new SandboxError(
+      'SETUP_MISSING',
+      `${path} has the permissions ${mode.toString(8)}, not those asked for`,
+    );
 }

@@ -23,7 +23,11 @@ export class Sysctls {
     });
   }
 
-  async #hold(name: string, key: SysctlKey, needed: () => Promise<number | null>): Promise<() => Promise<void>> {
+  async #hold(
+    name: string,
+    key: SysctlKey,
+    needed: () => Promise<number | null>,
+  ): Promise<() => Promise<void>> {
     const id = `${key} ${name}`;
     const held = this.#held.get(id) ?? { before: await change(name, key, await needed()), holders: 0 };
     held.holders += 1;
@@ -41,9 +45,7 @@ export class Sysctls {
 async function change(name: string, key: SysctlKey, value: number | null): Promise<Before | null> {
   if (value === null) return null;
   const before = { interface: name, key, value: await read(name, key) };
-  await nft(
-    `add element inet ${TABLE} before { ${beforeElement(before)} }\n${lent('add', before)}`,
-  );
+  await nft(`add element inet ${TABLE} before { ${beforeElement(before)} }\n${lent('add', before)}`);
   await write(name, key, value);
   return before;
 }
@@ -56,9 +58,7 @@ export async function giveBack(before: Before, listed: boolean): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   if (!listed) return;
-  await nft(
-    `delete element inet ${TABLE} before { ${beforeElement(before)} }\n${lent('delete', before)}`,
-  );
+  await nft(`delete element inet ${TABLE} before { ${beforeElement(before)} }\n${lent('delete', before)}`);
 }
 
 /** What arrives there is forwarded to guests only. */

@@ -39,7 +39,8 @@ async function fill(table: string, out: string): Promise<boolean> {
   if (leadEverywhere(await routesBy(out, table))) return false;
   // Networks first: the gateways of the others are in them.
   const routes = [...(await routesBy(out, 'main'))].sort((a, b) => Number(isVia(a)) - Number(isVia(b)));
-  for (const route of routes) await run('ip', ['-4', 'route', 'replace', ...words(route, out), 'table', table, 'protocol', PROTOCOL]);
+  for (const route of routes)
+    await run('ip', ['-4', 'route', 'replace', ...words(route, out), 'table', table, 'protocol', PROTOCOL]);
   return true;
 }
 
@@ -75,6 +76,19 @@ export async function sweepTables(configured: readonly string[]): Promise<void> 
   const rules = z.array(rule).parse(await ipJson(['-4', 'rule', 'show']));
   const ours = rules.filter(({ protocol }) => protocol === PROTOCOL);
   for (const { src, table = 'main' } of ours)
-    await run('ip', ['-4', 'rule', 'del', 'from', src, 'lookup', table, 'priority', PRIORITY, 'protocol', PROTOCOL]);
-  for (const table of new Set([...configured, ...ours.map(({ table: name = 'main' }) => name)])) await emptied(table);
+    await run('ip', [
+      '-4',
+      'rule',
+      'del',
+      'from',
+      src,
+      'lookup',
+      table,
+      'priority',
+      PRIORITY,
+      'protocol',
+      PROTOCOL,
+    ]);
+  for (const table of new Set([...configured, ...ours.map(({ table: name = 'main' }) => name)]))
+    await emptied(table);
 }

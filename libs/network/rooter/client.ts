@@ -34,8 +34,8 @@ export interface RouteLease extends AsyncDisposable {
 }
 
 interface Waiting {
-  resolve(result: unknown): void;
-  reject(error: Error): void;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** `Omit` over each case of a union. */
@@ -181,15 +181,11 @@ export class RooterClient implements AsyncDisposable {
 
 function whyNot(path: string, cause: unknown): string {
   const start = 'start `malkoha rooter` as root';
-  switch ((cause as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-      return `there is no socket of a rooter at ${path}: ${start}, or name its socket in [cuckoo] rooter of cuckoo.conf`;
-    case 'ECONNREFUSED':
-      return `the rooter of ${path} has ended and left its socket: ${start} again`;
-    case 'EACCES':
-    case 'EPERM':
-      return `this user may not use the rooter at ${path}: start \`malkoha rooter\` with -g GROUP and be in that group, or with --user NAME`;
-    default:
-      return `the rooter at ${path} takes no connection: ${reason(cause)}`;
-  }
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOENT')
+    return `there is no socket of a rooter at ${path}: ${start}, or name its socket in [cuckoo] rooter of cuckoo.conf`;
+  if (code === 'ECONNREFUSED') return `the rooter of ${path} has ended and left its socket: ${start} again`;
+  if (code === 'EACCES' || code === 'EPERM')
+    return `this user may not use the rooter at ${path}: start \`malkoha rooter\` with -g GROUP and be in that group, or with --user NAME`;
+  return `the rooter at ${path} takes no connection: ${reason(cause)}`;
 }

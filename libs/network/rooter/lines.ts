@@ -10,7 +10,9 @@ const NEWLINE = 0x0a;
 export async function* lines(stream: Readable, most: number): AsyncGenerator<string> {
   let waiting: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  // Not destroyed when a line is refused: its sender is told why.
+  const chunks = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const chunk of chunks) {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
       bytes += end - from;
