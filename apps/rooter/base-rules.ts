@@ -47,7 +47,7 @@ table inet ${TABLE} {
   map before { type ifname . mark : mark; ${elements(before.map(beforeElement))} }
   set interfaces { type ifname; ${elements(interfaces.map(quoted))} }
   # Interfaces that forward only because of us.
-  set lent { type ifname; }
+  set lent { type ifname; ${elements(before.filter(({ key }) => key === 'forwarding').map(({ interface: name }) => quoted(name)))} }
   set masqueraded { typeof ip saddr . oifname; }
   counter strays { }
 ${PLACES.map((place) => `  map m_${place} { typeof ${FROM_GUEST[place] ? 'iifname . ip saddr' : 'oifname . ip daddr'} : verdict; }`).join('\n')}

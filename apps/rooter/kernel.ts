@@ -23,6 +23,12 @@ async function listing(
   }
 }
 
+/** Are both of our tables there, and this process's? */
+export async function haveTables(): Promise<boolean> {
+  const [inet, bridge] = [await found(), await listing('bridge', ['table'])];
+  return inet?.owner?.pid === process.pid && bridge !== null;
+}
+
 const counter = z.object({ counter: z.object({ packets: z.int(), bytes: z.int() }) });
 
 export async function readCounter(name: string): Promise<{ packets: number; bytes: number }> {

@@ -74,7 +74,8 @@ const RULES: Readonly<Record<(typeof PLACES)[number], Rules>> = {
     ...(plan.kind === 'line' ? ['ip protocol icmp ct state related accept'] : []),
   ],
   /** Guest to elsewhere, after redirection: is there any way out? */
-  pre: (_, plan) => (plan.kind === 'drop' || (plan.kind === 'redirect' && plan.via === null) ? [] : ['accept']),
+  pre: (_, plan) =>
+    plan.kind === 'drop' || (plan.kind === 'redirect' && plan.via === null) ? [] : ['accept'],
   /** Guest to elsewhere. */
   from: (guest, plan) => [...honest(guest), ...beyond(guest, plan)],
   /** Elsewhere to guest. */

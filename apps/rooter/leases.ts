@@ -1,5 +1,6 @@
 import { SandboxError } from '#domain/errors.js';
 import type { DropCounters, RouteRequest, RouteState } from '#network/rooter/protocol.js';
+import type { Before } from './base-rules.js';
 import { forgetConnections } from './connections.js';
 import { openPassage } from './firewall.js';
 import { nft, readCounter } from './kernel.js';
@@ -85,6 +86,20 @@ export class Leases {
     return this.#exclusively(async () => {
       const lease = this.#leases.get(id);
       if (lease !== undefined) await this.#cutOff(lease);
+    });
+  }
+
+  /** Somebody deleted our tables: `remake` makes them anew, with nothing open. What was open then is lost. */
+  remake(remake: (before: readonly Before[]) => Promise<void>): Promise<readonly number[]> {
+    return this.#exclusively(async () => {
+      await remake(this.#sysctls.before);
+      const lost = [...this.#leases].filter(([, { open }]) => open);
+      for (const [, lease] of lost) {
+        lease.open = false;
+        await this.#forget(lease.guest.ip);
+        await this.#undo(lease);
+      }
+      return lost.map(([id]) => id);
     });
   }
 

@@ -1,13 +1,15 @@
 import { reason, SandboxError } from '#domain/errors.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
-import { TABLE } from './base-rules.js';
+import { TABLE, type Base } from './base-rules.js';
 import { BridgePorts } from './bridge-ports.js';
 import { forgetConnections } from './connections.js';
 import { sweepPassages } from './firewall.js';
-import { found, makeTables, nft, removeTables, startOf } from './kernel.js';
+import { found, haveTables, makeTables, removeTables, startOf } from './kernel.js';
 import { Leases } from './leases.js';
-import { permits, type Configured, type Permit } from './permit.js';
+import { Monitor } from './monitor.js';
+import { permits, type Configured } from './permit.js';
+import type { Routing } from './routing.js';
 import { RooterServer, type ServerOptions } from './server.js';
 import { listen, type Audience } from './socket.js';
 import { giveBack } from './sysctls.js';
@@ -36,12 +38,18 @@ export async function runRooter(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const allowed = permits(settings);
-  const interfaces = new Set([...allowed.values()].map(({ interface: name }) => name));
-  if (allowed.size === 0)
+  const machines = [...allowed.values()];
+  const interfaces = new Set(machines.map(({ interface: name }) => name));
+  if (machines.length === 0)
     log('warn', 'no machine in the configuration has an ip and an interface: there is nothing to route');
-  await takeOver(settings, allowed);
+  const base = {
+    interfaces: [...interfaces],
+    addresses: machines.map(({ ip }) => ip),
+    owner: { pid: process.pid, start: (await startOf(process.pid)) ?? 0 },
+  };
+  await takeOver(base, settings.routing);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
-  cleanup.use(await BridgePorts.watch(interfaces, broken));
+  const ports = cleanup.use(await BridgePorts.watch(interfaces, broken));
 
   let mayServe = (_uid: number): boolean => false;
   const leases = new Leases(
@@ -50,6 +58,15 @@ export async function runRooter(
     (what) => log('warn', what),
   );
   const server = new RooterServer(leases, { log });
+  // `nft flush ruleset`, or a firewall's restart that does it, takes our tables along, and guests would go free.
+  const remake = async (): Promise<void> => {
+    if (await haveTables()) return;
+    const lost = await leases.remake((before) => makeTables({ ...base, before }));
+    await ports.forget();
+    log('error', 'somebody deleted our nft tables: they are made anew, and all guests are cut off', { lost });
+    server.lost(lost, 'somebody deleted the rules of the rooter');
+  };
+  cleanup.use(new Monitor('nft', ['monitor', 'tables'], remake, broken));
   try {
     const owner = await listen(server.server, place.path, place);
     mayServe = (uid) => uid === owner || (place.group !== null && uid !== 0);
@@ -63,6 +80,8 @@ export async function runRooter(
     await server[Symbol.asyncDispose]();
   }
   const left = leases.unstopped;
+  // What watches the tables ends before they do.
+  await cleanup[Symbol.asyncDispose]();
   if (left.length === 0) await removeTables();
   else
     log(
@@ -74,29 +93,19 @@ export async function runRooter(
 }
 
 /** Makes our tables, in place of those that a killed rooter left: its guests are cut off, its changes taken back. */
-async function takeOver({ routing }: Configured, allowed: ReadonlyMap<string, Permit>): Promise<void> {
-  const before = await found();
-  if (
-    before?.owner &&
-    (await startOf(before.owner.pid)) === before.owner.start &&
-    before.owner.pid !== process.pid
-  )
+async function takeOver(base: Omit<Base, 'bridgeNames' | 'before'>, routing: Routing): Promise<void> {
+  const left = await found();
+  const { owner = null, before = [] } = left ?? {};
+  if (owner !== null && owner.pid !== base.owner.pid && (await startOf(owner.pid)) === owner.start)
     throw new SandboxError(
       'ALREADY_RUNNING',
-      `another rooter has the rules of this host (process ${before.owner.pid})`,
+      `another rooter has the rules of this host (process ${owner.pid})`,
     );
-  const addresses = [...allowed.values()].map(({ ip }) => ip);
-  await makeTables({
-    interfaces: [...new Set([...allowed.values()].map(({ interface: name }) => name))],
-    addresses,
-    owner: { pid: process.pid, start: (await startOf(process.pid)) ?? 0 },
-    before: before?.before ?? [],
-  });
-  // Without tables of ours nothing else is.
-  if (before === null) return;
-  for (const change of before.before) await giveBack(change, false);
-  await nft(`flush map inet ${TABLE} before\n`);
+  await makeTables({ ...base, before });
+  // Whoever changes anything has tables first: without them nothing is left.
+  if (left === null) return;
+  for (const change of before) await giveBack(change);
   await sweepPassages();
   await sweepTables([routing.rtTable, ...routing.vpns.map(({ rtTable }) => rtTable)]);
-  for (const ip of addresses) await forgetConnections(ip);
+  for (const ip of base.addresses) await forgetConnections(ip);
 }

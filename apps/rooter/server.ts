@@ -68,6 +68,13 @@ export class RooterServer implements AsyncDisposable {
       await sleep(LOOK_MS);
   }
 
+  /** Tells whoever held these leases that their guests are cut off. */
+  lost(leases: readonly number[], why: string): void {
+    for (const client of this.#clients)
+      for (const lease of leases)
+        if (client.leases.has(lease)) client.send({ event: 'lost', lease, reason: why });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const { server } = this;
     const closed = server.listening ? once(server, 'close') : null;

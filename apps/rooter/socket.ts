@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { lstat, mkdir, unlink } from 'node:fs/promises';
+import { mkdirSync, unlinkSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { reason, SandboxError } from '#domain/errors.js';
@@ -25,37 +26,40 @@ const OWNER_AND_GROUP = 0o117;
  */
 export async function listen(server: Server, path: string, audience: Audience): Promise<number> {
   const { uid, gid } = await identity(path, audience);
-  // Changes the identity of the whole process, so nothing may be awaited until it is root's again but these few calls.
-  const mask = process.umask(audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP);
-  const root = process.geteuid?.() === 0;
-  const rootGroup = process.getegid?.() ?? 0;
+  const stale = await isStale(path);
+  const listening = once(server, 'listening');
   try {
-    if (root) {
-      process.setegid?.(gid);
-      process.seteuid?.(uid);
-    }
-    await mkdir(dirname(path), { recursive: true, mode: audience.group === null ? 0o700 : 0o750 });
-    await removeStale(path);
-    server.listen(path);
-    await once(server, 'listening');
+    as(uid, gid, audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP, () => {
+      mkdirSync(dirname(path), { recursive: true });
+      if (stale) unlinkSync(path);
+      server.listen(path);
+    });
+    await listening;
   } catch (cause) {
-    if (cause instanceof SandboxError) throw cause;
+    listening.catch(() => {});
     throw new SandboxError(
       'SETUP_MISSING',
-      `the socket ${path} cannot be made for user ${uid}: ${reason(cause)}`,
-      {
-        cause,
-      },
+      `the socket ${path} cannot be made with the rights of user ${uid} and group ${gid}: ${reason(cause)}`,
+      { cause },
     );
-  } finally {
-    if (root) {
-      process.seteuid?.(0);
-      process.setegid?.(rootGroup);
-    }
-    process.umask(mask);
   }
   await mustBeSafe(path, audience);
   return uid;
+}
+
+/** The identity is the whole process's: `work` must be over when it returns, as binding a socket is. */
+function as(uid: number, gid: string | number, mask: number, work: () => void): void {
+  const before = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mask: process.umask(mask) };
+  const isRoot = before.uid === 0;
+  try {
+    if (isRoot) process.setegid?.(gid);
+    if (isRoot) process.seteuid?.(uid);
+    work();
+  } finally {
+    process.seteuid?.(before.uid);
+    process.setegid?.(before.gid);
+    process.umask(before.mask);
+  }
 }
 
 async function identity(
@@ -94,23 +98,23 @@ function userId(user: string): number {
   }
 }
 
-/** A socket that nobody answers is left from a rooter that was killed. */
-async function removeStale(path: string): Promise<void> {
+/** A socket that nobody answers is left from a rooter that was killed. @throws ALREADY_RUNNING, USAGE */
+async function isStale(path: string): Promise<boolean> {
   const there = await lstat(path).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   });
-  if (there === null) return;
+  if (there === null) return false;
   if (!there.isSocket())
     throw new SandboxError('USAGE', `${path} is there and is no socket: name another path for the rooter's`);
   const probe = connect(path);
-  const answers = await Promise.race([
-    once(probe, 'connect').then(() => true),
-    once(probe, 'error').then(() => false),
-  ]).catch(() => false);
+  const answers = await once(probe, 'connect').then(
+    () => true,
+    () => false,
+  );
   probe.destroy();
   if (answers) throw new SandboxError('ALREADY_RUNNING', `something answers at ${path} already`);
-  await unlink(path);
+  return true;
 }
 
 /** A folder that anybody writes to lets anybody put a socket of theirs in the place of ours. */

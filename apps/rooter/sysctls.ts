@@ -10,6 +10,11 @@ const STRICT = 1;
 export class Sysctls {
   readonly #held = new Map<string, { readonly before: Before | null; holders: number }>();
 
+  /** What those that are changed now were before. */
+  get before(): readonly Before[] {
+    return [...this.#held.values()].flatMap(({ before }) => before ?? []);
+  }
+
   /** Lets packets that arrive by an interface be forwarded. @returns what gives it back */
   async forwarding(name: string): Promise<() => Promise<void>> {
     return this.#hold(name, 'forwarding', async () => ((await read(name, 'forwarding')) === 0 ? 1 : null));
@@ -36,7 +41,7 @@ export class Sysctls {
       held.holders -= 1;
       if (held.holders > 0) return;
       this.#held.delete(id);
-      if (held.before !== null) await giveBack(held.before, true);
+      if (held.before !== null) await giveBack(held.before);
     };
   }
 }
@@ -51,13 +56,12 @@ async function change(name: string, key: SysctlKey, value: number | null): Promi
 }
 
 /** An interface that is gone took its settings along. */
-export async function giveBack(before: Before, listed: boolean): Promise<void> {
+export async function giveBack(before: Before): Promise<void> {
   try {
     await write(before.interface, before.key, before.value);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  if (!listed) return;
   await nft(`delete element inet ${TABLE} before { ${beforeElement(before)} }\n${lent('delete', before)}`);
 }
 

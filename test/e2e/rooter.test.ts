@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { RooterClient } from '#network/rooter/client.js';
 import { GUEST, HOST, RoutedLab, SERVER, type GuestName } from '../support/network/routed-lab.js';
@@ -80,7 +82,7 @@ describe('malkoha rooter', () => {
       const { droppedPackets, droppedBytes } = await lease.counters(never);
       expect(droppedPackets).toBeGreaterThanOrEqual(6);
       expect(droppedBytes).toBeGreaterThan(droppedPackets * 20);
-      },
+    },
   );
 
   test('two guests reach each other neither on one bridge nor through the host', async () => {
@@ -245,6 +247,20 @@ describe('malkoha rooter', () => {
     await lease.close(never);
   });
 
+  test('when somebody deletes its rules, it makes them anew with every guest cut off', async () => {
+    const { g1, g2 } = lab.probes;
+    const lease = await client.open(lab.request('g1', 'here'), never);
+    await lab.host.run('nft', 'delete', 'table', 'inet', 'malkoha');
+    await until(() => lease.failed.aborted);
+    expect(String(lease.failed.reason)).toContain('somebody deleted the rules of the rooter');
+    await lab.isDropped(STRAYS, g1, () => g1.ask('udp', SERVER, 53));
+    await lab.isDropped(['bridge', 'strays'], g2, () => g2.ask('tcp', GUEST.g1, 445));
+    await lease.close(never);
+    const again = await client.open(lab.request('g1', 'here'), never);
+    expect(await g1.ask('udp', SERVER, 53)).toContain('second');
+    await again.close(never);
+  });
+
   test('every line is answered, whatever it is', async () => {
     const answers = await talk(lab.socket, [
       'no json',
@@ -302,6 +318,48 @@ describe('malkoha rooter', () => {
     expect(await lab.state()).toBe(untouched);
     await expect(RooterClient.connect(lab.socket, never)).rejects.toThrow('there is no socket of a rooter');
   });
+
+  test('an InetSim on the bridge of the guests is reached by address and by everything else, and nothing more is', async () => {
+    const { g1, g2 } = lab.probes;
+    await lab.configure('routing.conf', `[inetsim]\nenabled = yes\nserver = ${GUEST.g2}\nports = 80:8080\n`);
+    for (const port of [8080, 4444]) await g2.listen('tcp', GUEST.g2, port, `sim ${port}`);
+    await g2.listen('udp', GUEST.g2, 53, 'sim names');
+    rooter = await lab.rooter();
+    client = await RooterClient.connect(lab.socket, never);
+    const lease = await client.open(lab.request('g1', 'inetsim'), never);
+    expect(await g1.ask('tcp', SERVER, WEB)).toBe(`sim 8080 from ${HOST}`);
+    expect(await g1.ask('tcp', SERVER, 4444)).toBe(`sim 4444 from ${HOST}`);
+    expect(await g1.ask('udp', '8.8.8.8', 53)).toBe(`sim names from ${HOST}`);
+    expect(await g1.ask('tcp', HOST, 2042)).toBe(`results from ${GUEST.g1}`);
+    // Without the host between them, as a name that it resolved to its own address leads to.
+    expect(await g1.ask('tcp', GUEST.g2, 4444)).toBe(`sim 4444 from ${GUEST.g1}`);
+    await lab.isDropped(t('g1'), g1, () => lab.ping(lab.guests.g1, GUEST.g1, HOST));
+    await lease.close(never);
+    await client[Symbol.asyncDispose]();
+    await end(rooter);
+    expect(await lab.state()).toBe(untouched);
+  });
+
+  test('a socket for another user and a group is theirs, and refuses everybody else', async () => {
+    const [user, group] = [65_534, 65_533];
+    const folder = await mkdtemp(join(tmpdir(), 'socket-'));
+    const socket = join(folder, 'rooter.sock');
+    try {
+      await chown(folder, user, user);
+      await chmod(folder, 0o711);
+      rooter = await lab.rooter(socket, '--user', String(user), '--group', String(group));
+      const { mode, uid, gid } = await stat(socket);
+      expect([(mode & 0o777).toString(8), uid, gid]).toEqual(['660', user, group]);
+      const ask = (uidOf: number, gidOf: number) => asUser(uidOf, gidOf, socket, '{"id":1,"op":"ping"}');
+      expect(await ask(user, user)).toBe('{"id":1,"ok":true,"result":{}}');
+      expect(await ask(65_532, group)).toBe('{"id":1,"ok":true,"result":{}}');
+      expect(await ask(65_532, 65_532)).toBe('EACCES');
+      await end(rooter);
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 /** The answers to lines of a connection of its own. */
@@ -323,5 +381,31 @@ async function talk(
 const HOLD = `
 const socket = require('node:net').connect(process.argv[1]);
 socket.write(process.argv[2] + '\\n');
+socket.pipe(process.stdout);
+`;
+
+async function end(rooter: ChildProcess): Promise<void> {
+  rooter.kill('SIGTERM');
+  expect(await once(rooter, 'exit')).toEqual([0, null]);
+}
+
+/** What a connection of another user gets for a line; or the code of the error. */
+async function asUser(uid: number, gid: number, socket: string, line: string): Promise<string> {
+  const child = spawn(process.execPath, ['-e', ASK, socket, line], {
+    uid,
+    gid,
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (bytes: Buffer) => (said += bytes.toString()));
+  await once(child, 'close');
+  return said.trim();
+}
+
+const ASK = `
+const socket = require('node:net').connect(process.argv[1]);
+socket.on('error', ({ code }) => console.log(code));
+socket.end(process.argv[2] + '\\n');
 socket.pipe(process.stdout);
 `;

@@ -23,6 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
     name: 'rooter',
     args: optionArgs({ ...values, home: home.dir, socket }),
     packages: ROOTER_PACKAGES,
+    stopping: 'stopping: guests are cut off; waiting for their machines (again: stop at once)',
     ready: () => `the rooter listens at ${socket}. Ctrl-C takes back all it changed and ends it.`,
   });
 }

@@ -116,15 +116,20 @@ export class RooterClient implements AsyncDisposable {
       const value = await answer;
       return result === null ? (undefined as T) : result.parse(value);
     } catch (error) {
-      // An answer that nobody waits for any more may have opened something: with the connection it ends.
-      if (time.signal.aborted && line.op === 'open') this.#end(`${line.op} was given up`);
+      if (!time.signal.aborted) throw error;
+      if (line.op === 'open')
+        this.#waiting.set(id, { resolve: (late) => this.#giveBack(late), reject: () => {} });
       signal.throwIfAborted();
-      if (time.signal.aborted)
-        throw this.#error(`the rooter at ${this.path} did not answer within ${ANSWER_MS / 1000} s`);
-      throw error;
+      throw this.#error(`the rooter at ${this.path} did not answer within ${ANSWER_MS / 1000} s`);
     } finally {
-      this.#waiting.delete(id);
+      if (!time.signal.aborted) this.#waiting.delete(id);
     }
+  }
+
+  /** A lease that came when nobody waited for it any more. */
+  #giveBack(opened: unknown): void {
+    const { lease } = openResult.parse(opened);
+    this.#ask({ op: 'close', lease }, null, this.#gone.signal).catch(() => {});
   }
 
   async #read(): Promise<void> {
@@ -148,6 +153,7 @@ export class RooterClient implements AsyncDisposable {
       return;
     }
     const waiting = line.id === null ? undefined : this.#waiting.get(line.id);
+    this.#waiting.delete(line.id ?? 0);
     if (line.ok) waiting?.resolve(line.result);
     else waiting?.reject(new SandboxError(isErrorCode(line.code) ? line.code : 'INTERNAL', line.message));
   }

@@ -81,13 +81,19 @@ export class RoutedLab implements AsyncDisposable {
       const [host, up1, up2] = [await namespace(), await namespace(), await namespace()];
       const guests = { g1: await namespace(), g2: await namespace(), g3: await namespace() };
       await host.ip(`
-        link add br0 type bridge
+        link add br0 address 02:00:00:00:00:01 type bridge
         link add br1 type bridge
         addr add ${HOST}/24 dev br0
         addr add fd00::1/64 dev br0 nodad
         addr add 10.0.1.1/24 dev br1
         link set br0 up
         link set br1 up`);
+      // Where the module br_netfilter is loaded, frames between ports pass the rules of IP too; most hosts have it not.
+      await host.run(
+        'sh',
+        '-c',
+        'for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do [ ! -e $f ] || echo 0 > $f; done',
+      );
       await guest(host, guests.g1, 'g1', 'br0', HOST);
       await guest(host, guests.g2, 'g2', 'br0', HOST);
       await guest(host, guests.g3, 'g3', 'br1', '10.0.1.1');
@@ -122,10 +128,15 @@ export class RoutedLab implements AsyncDisposable {
     return join(this.home, 'run', 'rooter.sock');
   }
 
+  /** For rooters that are started after. */
+  async configure(file: string, text: string): Promise<void> {
+    await writeFile(join(this.home, 'conf', file), text);
+  }
+
   /** Starts `malkoha rooter` in the host, until it listens. */
-  async rooter(...args: string[]): Promise<ChildProcess> {
+  async rooter(socket = this.socket, ...args: string[]): Promise<ChildProcess> {
     const main = new URL('../../../apps/rooter/main.ts', import.meta.url);
-    const child = this.host.fork(main, ['--home', this.home, '--socket', this.socket, ...args], 'pipe');
+    const child = this.host.fork(main, ['--home', this.home, '--socket', socket, ...args], 'pipe');
     let said = '';
     child.stderr?.on('data', (text: string) => (said += text));
     const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [unknown];
@@ -154,7 +165,7 @@ export class RoutedLab implements AsyncDisposable {
     const parts = [
       await this.host.run('nft', 'list', 'ruleset'),
       await this.host.run('ip', 'rule'),
-      await this.host.run('ip', 'route', 'show', 'table', 'all'),
+      await this.host.run('ip', '-4', 'route', 'show', 'table', 'all'),
       await this.host.run(
         'sh',
         '-c',
@@ -210,6 +221,7 @@ async function guest(
     addr add ${GUEST[name]}/24 dev eth0
     addr add fd00::${name.slice(1)}1/64 dev eth0 nodad
     link set eth0 up
+    neigh add fd00::1 lladdr 02:00:00:00:00:01 dev eth0
     route add default via ${gateway}`);
 }
 
