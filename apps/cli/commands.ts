@@ -113,6 +113,24 @@ ${HOME_HELP}
 
 ${EXIT_HELP}`,
   },
+  rooter: {
+    summary: 'open routes for guests on bridges; runs as root',
+    load: () => import('./commands/rooter.js'),
+    help: `usage: malkoha rooter [options] [SOCKET]
+
+Lets the guests of your own machines (kvm, virtualbox, qemu) reach what the
+route of their task allows, and nothing else, until Ctrl-C. It alone needs to
+be root; workers ask it over SOCKET. While it runs, the interfaces that the
+machines are behind are closed to everything else (docs/howto/routing.md).
+
+  SOCKET            default: [cuckoo] rooter in cuckoo.conf, else
+                    run/rooter.sock in the home folder
+  --user NAME       whom the socket is for (default: the owner of its folder)
+  -g, --group NAME  a group that may use it as well
+${HOME_HELP}
+
+${EXIT_HELP}`,
+  },
   submit: {
     summary: 'hand files or URLs to a running daemon',
     load: () => import('./commands/submit.js'),

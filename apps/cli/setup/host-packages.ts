@@ -47,6 +47,13 @@ export function labPackages(machinery: readonly MachineryName[]): readonly HostP
   return [...machinery.flatMap((name) => MACHINERY_PACKAGES[name]), REDIS];
 }
 
+/** What changes the network of the host for guests on bridges. */
+export const ROOTER_PACKAGES: readonly HostPackage[] = [
+  { apt: 'nftables', program: 'nft', why: 'the rules of guests on bridges' },
+  { apt: 'iproute2', program: 'ip', why: 'their routes' },
+  { apt: 'conntrack', program: 'conntrack', why: 'ends connections together with the route they took' },
+];
+
 /** For the tests only. */
 export const TEST_PACKAGES: readonly HostPackage[] = [
   { apt: 'chromium', program: 'chromium', why: 'opens the HTML report as a person would' },

@@ -1,0 +1,82 @@
+import { SandboxError } from '#domain/errors.js';
+import type { OwnMachine } from '#domain/machine.js';
+import type { RouteRequest } from '#network/rooter/protocol.js';
+import type { Routing } from './routing.js';
+
+/** A machine that routes may be opened for, as its .conf file has it. */
+export interface Permit {
+  readonly ip: string;
+  readonly interface: string;
+  /** Its hardware address, lower case; null where the configuration does not say. */
+  readonly mac: string | null;
+  readonly resultServer: { readonly ip: string; readonly port: number };
+  readonly agentPort: number;
+}
+
+type ConfiguredMachine = OwnMachine & { readonly mac?: string };
+
+/** The part of the settings that says what a client may ask for. */
+export interface Configured {
+  readonly kvm: { readonly machines: readonly ConfiguredMachine[] };
+  readonly virtualbox: { readonly machines: readonly ConfiguredMachine[] };
+  readonly qemu: { readonly machines: readonly ConfiguredMachine[] };
+  readonly routing: Routing;
+}
+
+/** Linux's names of interfaces, without those that nft would read as patterns. */
+const INTERFACE = /^[A-Za-z0-9][\w.-]{0,14}$/;
+
+export function isInterface(name: string): boolean {
+  return INTERFACE.test(name);
+}
+
+const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
+const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+
+/** Of a machine without an interface nothing can be told from other traffic: it has no permit. */
+export function permits({ kvm, virtualbox, qemu }: Configured): ReadonlyMap<string, Permit> {
+  const machines = [...kvm.machines, ...virtualbox.machines, ...qemu.machines];
+  return new Map(
+    machines
+      .filter((machine) => isInterface(machine.interface) && IPV4.test(machine.ip))
+      .map(({ name, ip, interface: behind, mac = '', resultServer, agentPort }) => [
+        name,
+        {
+          ip,
+          interface: behind,
+          mac: MAC.test(mac.toLowerCase()) ? mac.toLowerCase() : null,
+          resultServer,
+          agentPort,
+        },
+      ]),
+  );
+}
+
+/** @throws BAD_REQUEST naming the first thing that is not as configured */
+export function permitted(permits: ReadonlyMap<string, Permit>, request: RouteRequest): Permit {
+  const permit = permits.get(request.machine);
+  if (permit === undefined)
+    throw new SandboxError(
+      'BAD_REQUEST',
+      `the rooter's configuration has no machine ${JSON.stringify(request.machine)} with an ip and an interface; it has ${[...permits.keys()].join(', ') || 'none'}`,
+    );
+  const { resultServer } = permit;
+  const differing = [
+    ['ip', request.ip, permit.ip],
+    ['interface', request.interface, permit.interface],
+    ['agentPort', request.agentPort, permit.agentPort],
+    ['resultServer.ip', request.resultServer.ip, resultServer.ip],
+    // 0 in cuckoo.conf: whatever port was free, but none that only root listens on.
+    ...(resultServer.port === 0 && request.resultServer.port >= LEAST_FREE_PORT
+      ? []
+      : [['resultServer.port', request.resultServer.port, resultServer.port] as const]),
+  ].find(([, asked, configured]) => asked !== configured);
+  if (differing === undefined) return permit;
+  const [what, asked, configured] = differing;
+  throw new SandboxError(
+    'BAD_REQUEST',
+    `${what} of ${request.machine} is ${configured} in the rooter's configuration, not ${asked}: do both read the same files?`,
+  );
+}
+
+const LEAST_FREE_PORT = 1024;
