@@ -7,7 +7,6 @@ import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { OwnMachine } from '#domain/machine.js';
 import { AgentClient } from '#guest/agent.js';
 import type { Dial } from '#guest/dial.js';
@@ -15,13 +14,13 @@ import { ensureImage, type GuestImage } from '#guest/image/build.js';
 import { findQemu } from '#machinery/adapters/qemu/program.js';
 import { guestAuthority } from '../../apps/worker/networks.js';
 import { BRIDGE, domainXml, labMachine } from './libvirt-domain.js';
-import { SHARED_GUESTS } from './malkoha.js';
+import { LAB_SCRIPT, RELAY_SCRIPT } from './libvirt-lab-scripts.js';
 
+const TESTS = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'malkoha-test');
+/** The guest is built once for all tests. */
+const SHARED_GUESTS = process.env['MALKOHA_TEST_GUESTS'] ?? join(TESTS, 'guests');
 /** Made machines and libvirt's capability cache: the first run boots guests, later ones copy them. */
-const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'malkoha-test', 'libvirt');
-
-const SCRIPT = fileURLToPath(new URL('./libvirt-lab.sh', import.meta.url));
-const RELAY = fileURLToPath(new URL('./libvirt-lab-relay.js', import.meta.url));
+const CACHE = join(TESTS, 'libvirt');
 
 /** What a made machine is, below the lab's folder. The rest belongs to one libvirtd. */
 const MADE = ['etc/qemu', 'lib/qemu/snapshot', 'lib/images'];
@@ -58,7 +57,8 @@ export class LibvirtLab implements AsyncDisposable {
     private readonly namespaces: ChildProcess,
     /** PID 1 of the namespaces, as the host numbers it. */
     readonly pid: number,
-    private readonly image: GuestImage,
+    /** What the machines boot. */
+    readonly image: GuestImage,
   ) {}
 
   readonly bridge = BRIDGE;
@@ -107,10 +107,20 @@ export class LibvirtLab implements AsyncDisposable {
     const log: Buffer[] = [];
     // Killed when this process ends, however it ends; PID 1 and all its namespaces are killed with it.
     const argv = ['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--pid', '--fork', '--kill-child'];
-    const relay = [process.execPath, RELAY, join(dir, 'relay')];
+    const relay = [process.execPath, '-e', RELAY_SCRIPT, join(dir, 'relay')];
     const namespaces = spawn(
       'setpriv',
-      [...argv, '--mount-proc', 'bash', SCRIPT, dir, join(CACHE, 'capabilities'), ...relay],
+      [
+        ...argv,
+        '--mount-proc',
+        'bash',
+        '-c',
+        LAB_SCRIPT,
+        'libvirt-lab',
+        dir,
+        join(CACHE, 'capabilities'),
+        ...relay,
+      ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     namespaces.stdout.on('data', (chunk: Buffer) => log.push(chunk));
