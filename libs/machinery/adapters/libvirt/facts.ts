@@ -42,7 +42,6 @@ export interface DomainFacts {
   /** In lower case, in order. */
   readonly macs: readonly string[];
   readonly memoryBytes: number;
-  readonly screen: boolean;
 }
 
 export function domainFacts(xml: string): DomainFacts {
@@ -54,7 +53,6 @@ export function domainFacts(xml: string): DomainFacts {
   return {
     macs: macs.map((mac) => mac.toLowerCase()),
     memoryBytes: Number(kib) * 1024,
-    screen: /<video[ >]/.test(own),
   };
 }
 

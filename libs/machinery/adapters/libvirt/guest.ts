@@ -18,8 +18,6 @@ const HALT_TIMEOUT_MS = 60_000;
 /** A question that libvirtd answers from memory. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-const LOOK_AGAIN_MS = 500;
-
 /** One machine as the checks at the start found it. */
 export interface Found {
   readonly machine: OwnMachine;
@@ -34,8 +32,8 @@ export interface Found {
  * cancelled or cut off; so its state is read again after each step, never assumed.
  */
 export class LibvirtGuest {
-  /** Restored and paused by us, and not started since. */
-  #prepared = false;
+  /** What we know of its QEMU: restored and paused by us, or started by us since; null when it is none of ours. */
+  #qemu: 'prepared' | 'used' | null = null;
   #run = new Run();
   /** The long call that libvirtd may still be busy with, though its caller has left. Never rejects. */
   #underway: Promise<unknown> = Promise.resolve();
@@ -60,8 +58,8 @@ export class LibvirtGuest {
     signal.throwIfAborted();
     this.#renew();
     await this.#twice(signal, async () => {
-      if (!this.#prepared || (await this.#power(signal)) !== 'paused') await this.#restore(signal);
-      this.#prepared = false;
+      if (this.#qemu !== 'prepared' || (await this.#power(signal)) !== 'paused') await this.#restore(signal);
+      this.#qemu = 'used';
       this.#run.begin();
       await this.#resume(signal);
     });
@@ -119,9 +117,9 @@ export class LibvirtGuest {
 
   async #restore(signal: AbortSignal): Promise<void> {
     const { domain, snapshot, taken } = this.found;
-    this.#prepared = false;
-    const inPlace = this.loadvm && taken === 'running' && (await this.#power(signal)) !== 'off';
-    if (inPlace) {
+    const used = this.#qemu !== null && (await this.#power(signal)) !== 'off';
+    if (used && this.loadvm && taken === 'running') {
+      this.#qemu = 'used'; // half-loaded, should this end here
       await this.#long(signal, (by) => loadInPlace(this.libvirt, domain, snapshot.name, by));
     } else {
       await this.#halt(signal);
@@ -129,7 +127,7 @@ export class LibvirtGuest {
       await this.#long(signal, (by) => this.libvirt.revert(snapshot, { then: 'paused' }, by));
     }
     await this.#expect('paused', 'after the restore', signal);
-    this.#prepared = true;
+    this.#qemu = 'prepared';
   }
 
   async #resume(signal: AbortSignal): Promise<void> {
@@ -146,7 +144,7 @@ export class LibvirtGuest {
 
   /** Ends it and reads that it is off. @throws MACHINE_STOP_FAILED */
   async #halt(signal: AbortSignal): Promise<void> {
-    this.#prepared = false;
+    this.#qemu = null;
     using patience = linkedSignal([signal], HALT_TIMEOUT_MS);
     const end = () => this.#persist(patience.signal, () => this.#end(patience.signal));
     try {
@@ -178,14 +176,8 @@ export class LibvirtGuest {
       } catch (error) {
         if (!connectionLost(error)) throw error;
       }
-      await until<void>(signal, (resolve) => {
-        const stop = this.libvirt.onReconnect(() => resolve());
-        const timer = setTimeout(resolve, LOOK_AGAIN_MS); // it may have been back before we asked to be told
-        return () => {
-          stop();
-          clearTimeout(timer);
-        };
-      });
+      if (!this.libvirt.connected)
+        await until<void>(signal, (resolve) => this.libvirt.onReconnect(() => resolve()));
     }
   }
 

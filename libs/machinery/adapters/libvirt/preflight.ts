@@ -1,9 +1,10 @@
 import { reason, SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
+import { LIBVIRT_CODES } from '#libvirt/error.js';
 import type { Domain, Snapshot } from '#libvirt/libvirt.js';
 import { domainFacts, snapshotFacts, type DomainFacts, type SnapshotFacts } from './facts.js';
 import type { Found } from './guest.js';
-import { isCode, LIBVIRT, type Hypervisor } from './hypervisor.js';
+import { isCode, type Hypervisor } from './hypervisor.js';
 
 /** Reverting to external snapshots came with libvirt 9.9.0: major × 1,000,000 + minor × 1000 + release. */
 const REVERTS_EXTERNAL = 9_009_000;
@@ -70,7 +71,7 @@ async function findDomain(
   try {
     return await libvirt.domain(label, signal);
   } catch (error) {
-    if (!isCode(error, LIBVIRT.NO_DOMAIN)) throw error;
+    if (!isCode(error, LIBVIRT_CODES.noDomain)) throw error;
     const names = (await libvirt.domains(signal)).map((domain) => domain.name);
     throw new Problem(
       'CONFIG_INVALID',
@@ -118,7 +119,7 @@ async function findSnapshot(
     try {
       return await libvirt.snapshot(domain, snapshot, signal);
     } catch (error) {
-      if (!isCode(error, LIBVIRT.NO_SNAPSHOT)) throw error;
+      if (!isCode(error, LIBVIRT_CODES.noSnapshot)) throw error;
     }
   } else {
     const current = await libvirt.currentSnapshot(domain, signal);
