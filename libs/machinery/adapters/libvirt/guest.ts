@@ -177,7 +177,7 @@ export class LibvirtGuest {
         if (!connectionLost(error)) throw error;
       }
       if (!this.libvirt.connected)
-        await until<void>(signal, (resolve) => this.libvirt.onReconnect(() => resolve()));
+        await until<null>(signal, (resolve) => this.libvirt.onReconnect(() => resolve(null)));
     }
   }
 

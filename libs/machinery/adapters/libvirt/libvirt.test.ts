@@ -21,7 +21,7 @@ const MACHINE: OwnMachine = {
 const patience = () => AbortSignal.timeout(5_000);
 const open = (libvirt: FakeHypervisor, machines = [MACHINE], loadvm = false) =>
   libvirtMachinery({ libvirt, machines, loadvm, files: 'here' }, patience());
-const fail = (error: unknown) => () => Promise.reject(error as Error);
+const fail = (error: Error) => () => Promise.reject(error);
 
 let libvirt: FakeHypervisor;
 let machinery: Awaited<ReturnType<typeof open>>;

@@ -78,13 +78,10 @@ export async function libvirtMachinery(
 
     async dumpMemory(machine, path, by) {
       const { domain, memoryBytes } = guest(machine).found;
-      if (files === 'here') return await dumpLocally(libvirt, { domain, path, memoryBytes }, by);
-      if (files !== 'unreachable')
-        return await dumpRemotely(libvirt, files, { domain, path, memoryBytes }, by);
-      throw new SandboxError(
-        'SETUP_MISSING',
-        `${machine.name}: libvirt writes memory dumps on its own host, which only a qemu+ssh:// dsn can fetch them from`,
-      );
+      const dump = { domain, path, memoryBytes };
+      if (files === 'here') await dumpLocally(libvirt, dump, by);
+      else if (files === 'unreachable') throw unreachable(machine);
+      else await dumpRemotely(libvirt, files, dump, by);
     },
 
     async [Symbol.asyncDispose]() {
@@ -92,4 +89,11 @@ export async function libvirtMachinery(
       forget();
     },
   };
+}
+
+function unreachable({ name }: Machine): SandboxError {
+  return new SandboxError(
+    'SETUP_MISSING',
+    `${name}: libvirtd writes memory dumps on its own host; with a dsn qemu+ssh://user@host/system they are fetched from there`,
+  );
 }

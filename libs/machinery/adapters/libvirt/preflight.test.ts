@@ -20,7 +20,7 @@ const taken = (state: string, more = '') => ({
 const refusal = async (libvirt: FakeHypervisor, ...machines: OwnMachine[]) =>
   await findAll(libvirt, machines, patience()).then(
     () => 'nothing was refused',
-    (error: Error) => error.message,
+    (error: unknown) => (error as Error).message,
   );
 
 test('the named snapshot, or the current one', async () => {

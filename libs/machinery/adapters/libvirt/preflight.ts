@@ -166,7 +166,7 @@ async function checkSnapshot(
 
 function listed(names: readonly string[]): string {
   if (names.length === 0) return 'it has none';
-  const shown = names.slice(0, 20).join(', ');
+  const shown = [...names].sort().slice(0, 20).join(', ');
   return `it has ${shown}${names.length > 20 ? ` and ${names.length - 20} more` : ''}`;
 }
 
