@@ -43,14 +43,14 @@ export async function collect(
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   const given = { up: false };
-  let stop: (why: unknown) => void = () => undefined;
+  let stop: (why: Error) => void = () => undefined;
   let left = limits.maxBytes + MAX_PID_LINE;
   const keep = (chunks: Buffer[]) => (chunk: Buffer) => {
     left -= chunk.length;
     if (left >= 0) chunks.push(chunk);
     else stop(new SshError('too-long', `${what} wrote more than ${limits.maxBytes} bytes`));
   };
-  const cancel = () => stop(signal.reason);
+  const cancel = () => stop(signal.reason as Error);
   const expire = () => stop(new SshError('timeout', `${what} did not end within ${limits.timeoutMs} ms`));
   const timer = setTimeout(expire, limits.timeoutMs);
   signal.addEventListener('abort', cancel, { once: true });
