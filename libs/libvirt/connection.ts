@@ -237,12 +237,13 @@ export class RpcConnection {
       else if (call.abandoned) this.#abandon(call);
       return;
     }
-    if (call.stream === null || call.reply === null)
-      throw new LibvirtProtocolError('a stream nobody asked for');
+    if (call.stream === null) throw new LibvirtProtocolError('a stream nobody asked for');
     if (status === STATUS.ok) {
+      if (call.reply === null) throw new LibvirtProtocolError('a stream that ends before its reply');
       this.#done(call, { reply: call.reply, stream: Buffer.concat(call.stream.chunks) });
       return;
     }
+    // libvirtd sends the reply from another thread than the stream: either may come first.
     if (call.abandoned) return; // data that was under way when it was aborted
     // No data is the end of it; the stream ends when both sides have said so.
     if (body.length === 0) {
