@@ -1,0 +1,61 @@
+/**
+ * What we need of libvirt's XML. libvirt writes it itself, in one form, with every `<` of a text escaped; so its own
+ * elements are found by their tags. `<metadata>` alone is another's XML.
+ */
+
+/** In what power state a snapshot was taken; `disks`: it holds no more than disks of a machine that ran. */
+export type SnapshotState = 'running' | 'off' | 'disks';
+
+export interface SnapshotFacts {
+  readonly state: SnapshotState;
+  /** Its memory or a disk is in a file of its own, which libvirt before 9.9 cannot revert to. */
+  readonly external: boolean;
+}
+
+/** @throws Error when the state is none that a machine can be restored to */
+export function snapshotFacts(xml: string): SnapshotFacts {
+  // The domain inside has elements of the same names.
+  const own = withoutMetadata(xml).replace(/<(domain|inactiveDomain)[ >][^]*<\/\1>/g, '');
+  return {
+    state: snapshotState(/<state>([\w-]*)<\/state>/.exec(own)?.[1] ?? ''),
+    external: /<(memory|disk) [^>]*snapshot=['"]external['"]/.test(own),
+  };
+}
+
+/** libvirt's words: https://libvirt.org/formatsnapshot.html */
+function snapshotState(word: string): SnapshotState {
+  switch (word) {
+    case 'running':
+    case 'blocked':
+    case 'paused':
+      return 'running';
+    case 'shutoff':
+    case 'shutdown':
+      return 'off';
+    case 'disk-snapshot':
+      return 'disks';
+  }
+  throw new Error(`libvirt says that it was taken in the state ${JSON.stringify(word)}`);
+}
+
+export interface DomainFacts {
+  /** In lower case, in order. */
+  readonly macs: readonly string[];
+  readonly memoryBytes: number;
+}
+
+export function domainFacts(xml: string): DomainFacts {
+  const own = withoutMetadata(xml);
+  const cards = own.match(/<interface[ >][^]*?<\/interface>/g) ?? [];
+  const macs = cards.flatMap((card) => /<mac address=['"]([\da-f:]+)['"]/i.exec(card)?.[1] ?? []);
+  // libvirt gives KiB, whatever it was given.
+  const [, kib = '0'] = /<memory(?: unit=['"]KiB['"])?>(\d+)<\/memory>/.exec(own) ?? [];
+  return {
+    macs: macs.map((mac) => mac.toLowerCase()),
+    memoryBytes: Number(kib) * 1024,
+  };
+}
+
+function withoutMetadata(xml: string): string {
+  return xml.replace(/<metadata>[^]*<\/metadata>/g, '');
+}

@@ -1,0 +1,92 @@
+import { expect, test } from '@jest/globals';
+import type { OwnMachine } from '#domain/machine.js';
+import { aMachine } from '../../../../test/support/machine.js';
+import { FakeHypervisor, fakeDomain, RUNNING } from './hypervisor.fake.js';
+import { libvirtMachinery } from './libvirt.js';
+import { findAll } from './preflight.js';
+
+const patience = () => AbortSignal.timeout(5_000);
+const own = (name: string, changes: Partial<OwnMachine> = {}): OwnMachine => ({
+  ...aMachine(name),
+  snapshot: 'clean',
+  interface: 'virbr0',
+  options: [],
+  agentPort: 8000,
+  ...changes,
+});
+const taken = (state: string, more = '') => ({
+  snapshots: { clean: `<domainsnapshot><state>${state}</state>${more}</domainsnapshot>` },
+});
+const refusal = async (libvirt: FakeHypervisor, ...machines: OwnMachine[]) =>
+  await findAll(libvirt, machines, patience()).then(
+    () => 'nothing was refused',
+    (error: unknown) => (error as Error).message,
+  );
+
+test('the named snapshot, or the current one', async () => {
+  const both = { clean: taken('running').snapshots.clean, off: taken('shutoff').snapshots.clean };
+  const libvirt = new FakeHypervisor({
+    a: fakeDomain('02:00:00:00:00:01', { snapshots: both, current: 'off' }),
+  });
+  const [named] = await findAll(libvirt, [own('a')], patience());
+  expect(named).toMatchObject({ snapshot: { name: 'clean' }, taken: 'running', memoryBytes: 8192 });
+  const [current] = await findAll(libvirt, [own('a', { snapshot: null })], patience());
+  expect(current).toMatchObject({ snapshot: { name: 'off' }, taken: 'off' });
+});
+
+test('a snapshot that is missing is never replaced by another; the command that makes it is given', async () => {
+  const libvirt = new FakeHypervisor({ 'my vm': fakeDomain('02:00:00:00:00:01', { current: 'clean' }) });
+  expect(await refusal(libvirt, own('a', { label: 'my vm', snapshot: 'gone' }))).toBe(
+    'a: the domain "my vm" has no snapshot "gone"; it has clean. Start the domain, wait until its agent answers, ' +
+      "then run: virsh -c qemu:///system snapshot-create-as 'my vm' gone",
+  );
+  const bare = new FakeHypervisor({ a: fakeDomain('02:00:00:00:00:01', { snapshots: {} }) });
+  expect(await refusal(bare, own('a', { snapshot: null }))).toContain(
+    'has no current snapshot; it has none.',
+  );
+});
+
+test('all that is wrong is said at once', async () => {
+  const libvirt = new FakeHypervisor({
+    a: fakeDomain('02:00:00:00:00:01'),
+    b: fakeDomain('02:00:00:00:00:01'),
+    c: fakeDomain('', taken('running')),
+  });
+  const said = await refusal(libvirt, own('a'), own('b'), own('c'), own('d'));
+  expect(said.split('\n')).toEqual([
+    expect.stringContaining('b: its MAC address 02:00:00:00:00:01 is also that of a;'),
+    'c: the domain "c" has no network card',
+    'd: qemu:///system has no domain "d" (`label` in kvm.conf); it has a, b, c',
+  ]);
+});
+
+test('one domain is one machine', async () => {
+  const libvirt = new FakeHypervisor({ a: fakeDomain('02:00:00:00:00:01') });
+  expect(await refusal(libvirt, own('a'), own('b', { label: 'a' }))).toBe(
+    'b: the domain "a" is already the machine a',
+  );
+});
+
+test('snapshots that cannot be restored are refused', async () => {
+  const refused = (state: string, more = '') =>
+    refusal(new FakeHypervisor({ a: fakeDomain('02:00:00:00:00:01', taken(state, more)) }), own('a'));
+  expect(await refused('disk-snapshot')).toContain('without its memory');
+  expect(await refused('running', "<memory snapshot='external' file='/m'/>")).toContain('is external');
+  expect(await refused('pmsuspended')).toContain('in the state "pmsuspended"');
+});
+
+test('external ones are taken where libvirt reverts to them', async () => {
+  const external = taken('running', "<memory snapshot='external' file='/m'/>");
+  const libvirt = new FakeHypervisor({ a: fakeDomain('02:00:00:00:00:01', external) });
+  libvirt.libVersion = async () => 9_009_000;
+  expect(await findAll(libvirt, [own('a')], patience())).toHaveLength(1);
+});
+
+test('nothing is stopped when one machine is refused', async () => {
+  const libvirt = new FakeHypervisor({ a: fakeDomain('02:00:00:00:00:01', { state: RUNNING }) });
+  const machines = [own('a'), own('b')];
+  const opening = libvirtMachinery({ libvirt, machines, loadvm: false, files: 'here' }, patience());
+  await expect(opening).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(libvirt.calls).toEqual([]);
+  expect(libvirt.listeners).toBe(0);
+});
