@@ -23,6 +23,7 @@ export class LossWatch implements AsyncDisposable {
   constructor(
     private readonly manage: VBoxManage,
     private readonly everyMs = EVERY_MS,
+    private readonly silenceMs = SILENCE_MS,
   ) {}
 
   signal(machine: string): AbortSignal {
@@ -83,7 +84,7 @@ export class LossWatch implements AsyncDisposable {
         if (why !== null) this.#lose(machine, run, why);
       }
     } catch (error) {
-      if (signal.aborted || Date.now() - this.#answered < SILENCE_MS) return;
+      if (signal.aborted || Date.now() - this.#answered < this.silenceMs) return;
       const said = error instanceof Error ? printable(error.message) : '';
       for (const { machine, run } of watched) this.#lose(machine, run, `VirtualBox does not answer: ${said}`);
     }

@@ -67,10 +67,11 @@ export class Power {
   }
 
   /** A startvm that failed or hung may have started the machine all the same: its state tells. */
-  async #launched(uuid: string, signal: AbortSignal): Promise<Error | null> {
+  async #launched(uuid: string, signal: AbortSignal): Promise<VBoxError | null> {
+    const up = async () => (await observe(this.manage, uuid, signal)).power !== 'off';
     try {
       // Less than all of the time: a hung command must leave some to look, and to begin anew.
-      await this.manage.patiently(['startvm', uuid, '--type', this.mode], this.timeoutMs / 3, signal);
+      await this.manage.patiently(['startvm', uuid, '--type', this.mode], this.timeoutMs / 3, signal, up);
       return null;
     } catch (error) {
       if (error instanceof VBoxError) return error;

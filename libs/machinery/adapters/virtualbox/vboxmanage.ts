@@ -9,11 +9,6 @@ const QUESTION_MS = 20_000;
 /** Waits between tries while something else has the machine's lock. An unlocking takes up to some seconds. */
 const PAUSES_MS = [100, 200, 300, 400, 500, 500, 500, 500, 500, 500, 500, 500];
 
-export interface Changes {
-  /** How long the command may take. */
-  readonly timeoutMs: number;
-}
-
 /** VBoxManage's commands, judged by what they say; see VBoxError. */
 export class VBoxManage {
   constructor(readonly host: VBoxHost) {}
@@ -26,14 +21,25 @@ export class VBoxManage {
     return said.stdout;
   }
 
-  /** Runs a command, and again while another one has the lock; a hung one is tried once more. @throws VBoxError */
-  async patiently(args: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<string> {
+  /**
+   * Runs a command, and again while another one has the lock; a hung one is tried once more. `done` is asked before
+   * each new try: a command that failed may have done its work all the same.
+   *
+   * @throws VBoxError
+   */
+  async patiently(
+    args: readonly string[],
+    timeoutMs: number,
+    signal: AbortSignal,
+    done?: () => Promise<boolean>,
+  ): Promise<string> {
     let hung = 0;
     for (const pause of [...PAUSES_MS, null]) {
       try {
         return await this.once(args, timeoutMs, signal);
       } catch (error) {
         if (!(error instanceof VBoxError) || error.kind !== 'transient' || pause === null) throw error;
+        if (await done?.()) return '';
         if (error.hung && ++hung > 1) throw error;
       }
       await sleep(pause, undefined, { signal });
