@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FakeHost, FakeVm } from './model.js';
 
@@ -47,9 +47,7 @@ function comeTrue(vm: FakeVm, now: number): void {
 function takeLock(): void {
   for (;;) {
     try {
-      const file = openSync(lock, 'wx');
-      writeSync(file, String(process.pid));
-      closeSync(file);
+      closeSync(openSync(lock, 'wx'));
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -59,12 +57,17 @@ function takeLock(): void {
   }
 }
 
-/** Whoever was killed while it had the lock does not give it back. */
+/**
+ * Whoever was killed while it had the lock does not give it back. Told by its age: process numbers mean nothing, some
+ * of us run in other namespaces.
+ */
 function dropIfDead(): void {
   try {
-    const pid = Number(readFileSync(lock, 'utf8'));
-    if (pid > 0) process.kill(pid, 0);
+    if (Date.now() - statSync(lock).mtimeMs > DEAD_MS) rmSync(lock, { force: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') rmSync(lock, { force: true });
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // given back just now
   }
 }
+
+/** The lock is held for milliseconds. */
+const DEAD_MS = 5_000;

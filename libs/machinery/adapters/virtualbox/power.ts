@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { deadline } from '#domain/deadline.js';
 import { reason, SandboxError } from '#domain/errors.js';
+import { pause } from './pause.js';
 import { observe, settled, type Observed } from './states.js';
 import { printable, VBoxError } from './vbox-error.js';
 import type { VBoxManage } from './vboxmanage.js';
@@ -120,7 +120,7 @@ export class Power {
       } catch (error) {
         if (!(error instanceof VBoxError)) throw error;
         refused(error); // off by now, on its way, or between two states: the next look tells
-        await sleep(PAUSE_MS, undefined, { signal });
+        await pause(PAUSE_MS, signal);
       }
     }
   }

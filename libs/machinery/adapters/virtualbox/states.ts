@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PowerState } from '#domain/machine.js';
+import { pause } from './pause.js';
 import type { VBoxManage } from './vboxmanage.js';
 
 /** `VMState` of a machine without a process. */
@@ -42,11 +42,11 @@ export async function settled(
   signal: AbortSignal,
   told?: (seen: Observed) => void,
 ): Promise<Observed & { readonly power: PowerState }> {
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+  for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(ms * 1.5, LONGEST_PAUSE_MS)) {
     const seen = await observe(manage, vm, signal);
     told?.(seen);
     const { power } = seen;
     if (power !== null) return { ...seen, power };
-    await sleep(pause, undefined, { signal });
+    await pause(ms, signal);
   }
 }

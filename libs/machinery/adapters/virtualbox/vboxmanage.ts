@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { VBoxHost } from './host.js';
 import { parseList, parseMachineReadable, type Listed } from './machine-readable.js';
+import { pause } from './pause.js';
 import { failureOf, isUnknownCommand, VBoxError } from './vbox-error.js';
 
 /** Questions are answered in 50–100 ms, on a busy host in seconds. */
@@ -34,15 +34,15 @@ export class VBoxManage {
     done?: () => Promise<boolean>,
   ): Promise<string> {
     let hung = 0;
-    for (const pause of [...PAUSES_MS, null]) {
+    for (const ms of [...PAUSES_MS, null]) {
       try {
         return await this.once(args, timeoutMs, signal);
       } catch (error) {
-        if (!(error instanceof VBoxError) || error.kind !== 'transient' || pause === null) throw error;
+        if (!(error instanceof VBoxError) || error.kind !== 'transient' || ms === null) throw error;
         if (await done?.()) return '';
         if (error.hung && ++hung > 1) throw error;
       }
-      await sleep(pause, undefined, { signal });
+      await pause(ms, signal);
     }
     throw new Error('unreachable: the last pause is null');
   }
