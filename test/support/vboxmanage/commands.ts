@@ -176,12 +176,15 @@ function control(vm: FakeVm, verb: string, [argument = '']: readonly string[]): 
   switch (verb) {
     case 'pause':
       if (vm.state !== 'running') throw invalid('Pause()', 'Running');
-      return setState(vm, 'paused');
+      setState(vm, 'paused');
+      return;
     case 'resume':
       if (vm.state !== 'paused') throw invalid('Resume()', 'Paused');
-      return setState(vm, 'running');
+      setState(vm, 'running');
+      return;
     case 'screenshotpng':
-      return writeFileSync(argument, SCREEN);
+      writeFileSync(argument, SCREEN);
+      return;
     case 'nictracefile1':
       vm.trace.file = argument;
       return;

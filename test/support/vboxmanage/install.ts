@@ -59,10 +59,16 @@ export async function installVBoxManage(given: Partial<FakeHost> = {}): Promise<
       if (found) return found;
       throw new Error(`the fake has no machine ${id}`);
     },
-    change: async (changes) => void (await ask('change', JSON.stringify(changes))),
-    changeVm: async (id, changes) => void (await ask('vm', JSON.stringify({ id, ...changes }))),
+    async change(changes) {
+      await ask('change', JSON.stringify(changes));
+    },
+    async changeVm(id, changes) {
+      await ask('vm', JSON.stringify({ id, ...changes }));
+    },
     faults: (...faults) => fake.change({ faults: faults.map((fault) => ({ times: null, ...fault })) }),
-    end: async (id, state) => void (await ask('end', JSON.stringify({ id, state }))),
+    async end(id, state) {
+      await ask('end', JSON.stringify({ id, state }));
+    },
     async [Symbol.asyncDispose]() {
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     },

@@ -197,9 +197,7 @@ export function infoLines(vm: FakeVm, { windows }: Pick<FakeHost, 'windows'>): r
     ...(up ? ['VRDEActiveConnection="off"', 'VRDEClients==0'] : []),
     ...['recording_screens=1', ' rec_screen0', 'rec_screen_enabled="on"', 'rec_screen_id=0'],
     // Descriptions keep their line ends.
-    'description="made for tests',
-    'VMState="no state, but a line of a text"',
-    'name=\\"neither\\""',
+    `description=${quote('made for tests\nVMState="no state, but a line of a text"\nname=')}`,
     ...snapshotLines(vm),
     'GuestMemoryBalloon=0',
     ...(up ? ['GuestOSType="Windows10_64"', 'GuestAdditionsRunLevel=0'] : []),

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
 import { mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { diskError } from '#domain/disk-error.js';
 import { SandboxError } from '#domain/errors.js';
@@ -17,16 +17,19 @@ const LAST_WORDS_MS = 500;
 export interface LocalHostSetup {
   /** Path of VBoxManage. */
   readonly program: string;
-  /** What VBoxManage is told of the environment: HOME says where its machines are, DISPLAY where mode gui shows them. */
+  /**
+   * What VBoxManage is told of the environment beside HOME and our name, by which it finds the server that has our
+   * machines: VBOX_USER_HOME when they are elsewhere, DISPLAY and XAUTHORITY for mode gui.
+   */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 /** VirtualBox of this host, as the user that we are. */
-export function localHost({ program, environment = { HOME: homedir() } }: LocalHostSetup): VBoxHost {
+export function localHost({ program, environment = {} }: LocalHostSetup): VBoxHost {
+  const env = { PATH, HOME: homedir(), ...ourName(), ...environment, LC_ALL: 'C' };
   return {
     name: program,
-    run: (args, timeoutMs, signal) =>
-      run(program, args, { env: { PATH, ...environment, LC_ALL: 'C' }, timeoutMs }, signal),
+    run: (args, timeoutMs, signal) => run(program, args, { env, timeoutMs }, signal),
     makeFolder: async (near) =>
       localFolder(await mkdtemp(join(near === '' ? tmpdir() : dirname(near), '.vbox-'))),
     async interfaces() {
@@ -40,6 +43,16 @@ export function localHost({ program, environment = { HOME: homedir() } }: LocalH
       // Nothing is open.
     },
   };
+}
+
+/** Without it, VBoxManage would start a second server beside the one that the operator's window uses. */
+function ourName(): { readonly USER?: string; readonly LOGNAME?: string } {
+  try {
+    const { username } = userInfo();
+    return { USER: username, LOGNAME: username };
+  } catch {
+    return {}; // a number without a name, as in containers
+  }
 }
 
 interface Run {

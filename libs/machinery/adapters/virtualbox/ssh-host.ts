@@ -7,6 +7,7 @@ import { diskError } from '#domain/disk-error.js';
 import { SandboxError } from '#domain/errors.js';
 import { SshError } from '#ssh/ssh-error.js';
 import type { SshConnection } from '#ssh/ssh.js';
+import { untilSettled } from '../../until.js';
 import { MAX_SAID, type HostFolder, type VBoxHost } from './host.js';
 import { VBoxError } from './vbox-error.js';
 
@@ -26,32 +27,35 @@ export interface SshHostSetup {
 export function sshHost({ program, name, connect }: SshHostSetup): VBoxHost {
   let connection: Promise<SshConnection> | null = null;
 
-  const drop = async (): Promise<void> => {
-    const dropped = connection;
-    connection = null;
-    await dropped?.then((open) => open[Symbol.asyncDispose]()).catch(() => undefined); // it is gone either way
+  /** The connection that somebody has found broken, unless there is another one by now. */
+  const drop = async (broken: Promise<SshConnection> | null): Promise<void> => {
+    if (connection === broken) connection = null;
+    await broken?.then((open) => open[Symbol.asyncDispose]()).catch(() => undefined); // it is gone either way
   };
 
   /** One connection for all; whoever is cancelled does not cancel the others' login. */
   const connected = (): Promise<SshConnection> => {
-    connection ??= connect(AbortSignal.timeout(SHORT_MS)).catch((error: unknown) => {
-      connection = null;
-      throw error;
-    });
-    return connection;
+    const opening = (connection ??= connect(AbortSignal.timeout(SHORT_MS)));
+    opening.catch(() => drop(opening));
+    return opening;
   };
 
-  const execute = async (argv: readonly string[], limits: Limits, signal: AbortSignal) => {
+  /** @throws VBoxError in the place of an SshError */
+  const using = async <T>(use: (open: SshConnection) => Promise<T>, signal: AbortSignal): Promise<T> => {
     signal.throwIfAborted();
+    const current = connected();
     try {
-      return await (await connected()).exec(argv, limits, signal);
+      return await use(await untilSettled(current, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof SshError)) throw error;
-      if (error.kind === 'closed') await drop();
+      if (error.kind === 'closed') await drop(current);
       throw vboxError(error);
     }
   };
+
+  const execute = (argv: readonly string[], limits: Limits, signal: AbortSignal) =>
+    using((open) => open.exec(argv, limits, signal), signal);
 
   return {
     name: `${name}: ${program}`,
@@ -83,7 +87,7 @@ export function sshHost({ program, name, connect }: SshHostSetup): VBoxHost {
 
     interfaces: async () => null, // what captures and routes runs here, not there
 
-    [Symbol.asyncDispose]: drop,
+    [Symbol.asyncDispose]: () => drop(connection),
   };
 
   function remoteFolder(folder: string): HostFolder {
@@ -110,7 +114,7 @@ export function sshHost({ program, name, connect }: SshHostSetup): VBoxHost {
       },
       async take(file, to, maxBytes, signal) {
         await mustBeAtMost(file, maxBytes, signal);
-        const source = await (await connected()).execDuplex(['cat', path(file)], signal);
+        const source = await using((open) => open.execDuplex(['cat', path(file)], signal), signal);
         source.end();
         await fetched(source, to, maxBytes, signal);
       },
