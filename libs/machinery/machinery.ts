@@ -43,4 +43,12 @@ export interface Machinery {
    * @throws NO_DISK_SPACE, or whatever went wrong
    */
   dumpMemory?(machine: Machine, path: string, signal: AbortSignal): Promise<void>;
+
+  /**
+   * The hypervisor itself writes the packets of the machine, which runs, in pcap format until disposed of; the file is
+   * at `path` then. Absent when the hypervisor cannot.
+   *
+   * @throws CAPTURE_FAILED
+   */
+  capture?(machine: Machine, path: string, signal: AbortSignal): Promise<AsyncDisposable>;
 }
