@@ -1,14 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { SandboxError } from '#domain/errors.js';
 import { auxiliarySettings, type AuxiliarySettings } from './auxiliary-conf.js';
 import { cuckooSettings, type CuckooSettings } from './cuckoo-settings.js';
 import { fakeSettings, type FakeSettings } from './fake-conf.js';
 import { Findings, told } from './findings.js';
 import type { Variables } from './ini.js';
 import { kvmSettings, type KvmSettings } from './kvm-conf.js';
+import { readSource } from './layers.js';
+import { checkMemoryConf } from './memory-conf.js';
 import { qemuSettings, type QemuSettings } from './qemu-conf.js';
-import { confText, type ConfSource } from './read-conf.js';
+import { processingSettings, type ProcessingSettings } from './processing-conf.js';
+import { reportingSettings, type ReportingSettings } from './reporting-conf.js';
 import { routingSettings, type RoutingSettings } from './routing-conf.js';
 import { virtualboxSettings, type VirtualBoxSettings } from './virtualbox-conf.js';
 
@@ -20,10 +20,12 @@ export interface Settings {
   readonly fake: FakeSettings;
   readonly routing: RoutingSettings;
   readonly auxiliary: AuxiliarySettings;
+  readonly processing: ProcessingSettings;
+  readonly reporting: ReportingSettings;
 }
 
 /**
- * Reads conf/*.conf over the defaults; an absent file is all defaults. The result is frozen.
+ * Reads conf/*.conf, in CAPE's layers, over the defaults; an absent file is all defaults. The result is frozen.
  * `variables` fill `%(NAME)s`, names in upper case.
  *
  * @throws CONFIG_INVALID
@@ -54,22 +56,11 @@ export async function readSettings(
     fake: fakeSettings(await source('fake'), findings),
     routing: routingSettings(await source('routing'), findings),
     auxiliary: auxiliarySettings(await source('auxiliary'), findings),
+    processing: processingSettings(await source('processing'), findings),
+    reporting: reportingSettings(await source('reporting'), findings),
   };
+  checkMemoryConf(await source('memory'), findings);
   return { settings, findings };
-}
-
-async function readSource(confDir: string, name: string, variables?: Variables): Promise<ConfSource> {
-  const file = join(confDir, `${name}.conf`);
-  return confText(file, await readIfThere(file), variables);
-}
-
-async function readIfThere(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new SandboxError('CONFIG_INVALID', `${file} cannot be read`, { cause });
-  }
 }
 
 function deepFreeze<T>(value: T): T {
