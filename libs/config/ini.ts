@@ -65,6 +65,10 @@ export function parseIni(
       if (!sections.has(section)) sections.set(section, place);
       continue;
     }
+    if (content.startsWith('[')) {
+      refuse('a section is written [name]');
+      continue;
+    }
     if (section === null) {
       refuse('a [section] line must come first');
       continue;

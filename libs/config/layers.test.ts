@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { loadSettings, readSettings } from './settings.js';
+import { Findings } from './findings.js';
+import { readTexts } from './layers.js';
+import { loadSettings, settingsOf } from './settings.js';
 
 let home: string;
 beforeEach(async () => {
@@ -43,7 +45,8 @@ test('a machine may be spread over layers; an error names the file it is in', as
     'custom/conf/kvm.conf': '[kvm]\nmachines = a,b\n',
     'custom/conf/kvm.conf.d/b.conf': '# mine\n[b]\nip = 10.0.0.3\nagent_port = nine\n',
   });
-  const { findings, settings } = await readSettings(join(home, 'conf'));
+  const findings = new Findings();
+  const settings = settingsOf(join(home, 'conf'), await readTexts(join(home, 'conf')), findings);
   expect(findings.problems).toEqual([
     {
       file: join(home, 'custom/conf/kvm.conf.d/b.conf'),
@@ -58,4 +61,14 @@ test('a machine may be spread over layers; an error names the file it is in', as
     ['b', '10.0.0.3'],
   ]);
   await expect(loadSettings(join(home, 'conf'))).rejects.toThrow('b.conf:4: [b] agent_port');
+});
+
+test('machinery that runs side by side has no two machines of one name', async () => {
+  const machine = (kind: string) => `[${kind}]\nmachines = a\n[a]\nip = 10.0.0.2\n`;
+  await write({ 'conf/kvm.conf': machine('kvm'), 'conf/virtualbox.conf': machine('virtualbox') });
+  await loadSettings(join(home, 'conf'));
+  await write({ 'conf/cuckoo.conf': '[cuckoo]\nmachinery = kvm, virtualbox' });
+  await expect(loadSettings(join(home, 'conf'))).rejects.toThrow(
+    'kvm.conf and virtualbox.conf have a machine of the name a each',
+  );
 });

@@ -1,5 +1,5 @@
 import { asksInVain, parseBool, type Section, type Values } from './field.js';
-import type { Findings, Place } from './findings.js';
+import { Findings, type Place } from './findings.js';
 import { mergeInis, parseIni, type Ini, type IniEntry, type IniText, type Variables } from './ini.js';
 
 export type Schema = Readonly<Record<string, Section>>;
@@ -56,6 +56,13 @@ export function readConf<S extends Schema>(
     others: otherSections(ini, schema),
     given: new Map(ini.entries.map((entry) => [`${entry.section}.${entry.key}`, entry])),
   };
+}
+
+/** Where a key was set, else where its section begins, else the file. */
+export function placeOf({ file, layers, variables }: ConfSource, section: string, key: string): Place {
+  const ini = mergeInis(layers.map((layer) => parseIni(layer, new Findings(), variables)));
+  const entry = ini.entries.find((one) => one.section === section && one.key === key);
+  return entry ?? ini.sections.get(section) ?? { file };
 }
 
 export function readSection<S extends Section>(
