@@ -26,8 +26,8 @@ async function malkoha(command: string, ...args: readonly string[]): Promise<{ c
     return true;
   });
   try {
-    const { run } = (await COMMANDS[command]?.load()) ?? {};
-    const code = (await run?.([...args, '--home', home])) ?? -1;
+    const loaded = await COMMANDS[command]?.load();
+    const code = (await loaded?.run([...args, '--home', home])) ?? -1;
     return { code, out: written.join('').replaceAll(home, '~') };
   } finally {
     write.mockRestore();
