@@ -120,7 +120,9 @@ await runMain(async () => {
     },
   };
 
-  if (cuckoo.cuckoo.process_results) cleanup.use(consumeProcessing(analyst, queues, shutdown));
+  const { processing, reporting } = settings;
+  if (cuckoo.cuckoo.process_results)
+    cleanup.use(consumeProcessing({ ...analyst, examination: { processing, reporting } }, queues, shutdown));
   const dispatcher = cleanup.use(
     new Dispatcher({
       ...{ analyst, queues, shutdown },

@@ -37,7 +37,8 @@ await runMain(async () => {
     const dir = await fetchToExamine(artifacts, task, shutdown);
     if (dir === null || !(await isThere(join(dir, ARTIFACTS.task))))
       throw new SandboxError('BAD_REQUEST', `task ${id} never ran: nothing was collected`);
-    const report = await examine(dir, { signatures: await loadSignatures(), onFailure }, shutdown);
+    const signatures = await loadSignatures();
+    const report = await examine(dir, { signatures, settings, onFailure }, shutdown);
     await artifacts.publishReports(id, shutdown);
     // Only once there is a report again: a failure above leaves the task as it was.
     if (status !== 'completed' && canMove(status, 'completed')) await tasks.move(id, status, 'completed');
