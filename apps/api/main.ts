@@ -7,6 +7,7 @@ import { reason, SandboxError } from '#domain/errors.js';
 import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
+import { confVariables } from '../conf-variables.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
 import { portHolder } from '../ports.js';
@@ -30,7 +31,7 @@ await runMain(async () => {
   const dir = values.home ?? process.env['MALKOHA_HOME'];
   if (dir === undefined || dir === '')
     throw new SandboxError('USAGE', 'api: --home DIR or $MALKOHA_HOME is needed');
-  const { settings, warnings } = await loadSettings(homePaths(dir).conf);
+  const { settings, warnings } = await loadSettings(homePaths(dir).conf, confVariables(dir));
   for (const warning of warnings) log('warn', warning, { code: 'CONFIG_INVALID' });
 
   const { api, tokens } = settings.cuckoo;

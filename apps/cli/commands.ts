@@ -205,7 +205,7 @@ ${CONNECTION_HELP}
 ${EXIT_HELP}`,
   },
   machine: {
-    summary: 'list, show, test, disable, enable, drain machines',
+    summary: 'list, show, test, disable, enable, drain, add, remove machines',
     load: () => import('./commands/machine.js'),
     help: `usage: malkoha machine list
        malkoha machine show NAME
@@ -214,6 +214,8 @@ ${EXIT_HELP}`,
        malkoha machine test NAME [--timeout N]
        malkoha machine drain NAME… [--timeout N]
        malkoha machine drain --worker NAME [--timeout N]
+       malkoha machine add NAME [--machinery M] [KEY=VALUE…]
+       malkoha machine remove NAME [--machinery M]
 
 list      what each machine does, and why it does not work
 show      all about one machine: its last error, what waits for it
@@ -223,7 +225,12 @@ test      restore, start and stop it, as soon as no task has it; 1 if it fails.
           A quarantined one that passes is back, one that fails is quarantined
 drain     disable machines and wait until they are idle; or let a worker end
           after what it runs, and wait for that
+add       add a machine of your own to conf/M.conf, which keeps its comments;
+          KEYs are those of its section there: label, ip, snapshot, tags …
+remove    take one out of it
 
+  --machinery M     qemu, kvm, virtualbox or fake (default: [cuckoo] machinery
+                    in cuckoo.conf; to remove, the one that has it)
   --timeout N       seconds to wait (default: test 300, drain 600); what was
                     asked for goes on all the same
   --json            what the REST API says, as one JSON document on stdout,
@@ -243,6 +250,39 @@ not work and why, and which workers take no tasks.
   --json            what the REST API says, as one JSON document on stdout,
                     nothing else there
 ${CONNECTION_HELP}
+
+${EXIT_HELP}`,
+  },
+  config: {
+    summary: 'check the .conf files; take over those of Cuckoo or CAPE',
+    load: () => import('./commands/config.js'),
+    help: `usage: malkoha config check [PATH]
+       malkoha config import PATH [--force]
+
+check     read every .conf file of the home folder, or of PATH, and tell what
+          is wrong and what has no effect, with file and line; 1 when
+          something is wrong
+import    copy the files of Cuckoo (0.4 to 2.0.7) or CAPE at PATH into the home
+          folder, comments and all; keys of old versions go where they are now
+
+  --force           replace files that are there; a copy is kept as FILE.bak
+  --json            check: {"ok", "problems", "notes", …} on stdout, nothing
+                    else there
+${HOME_HELP}
+
+${EXIT_HELP}`,
+  },
+  init: {
+    summary: 'write the commented .conf files into the home folder',
+    load: () => import('./commands/init.js'),
+    help: `usage: malkoha init [--conf FILE]
+
+Writes the .conf files that are not in the home folder yet, with every key, its
+default and what it accepts, all commented out. Others are left as they are.
+
+  --conf FILE       also set the keys in FILE, lines of
+                    file.section.key = value (kvm.win1.ip = 10.0.0.2)
+${HOME_HELP}
 
 ${EXIT_HELP}`,
   },

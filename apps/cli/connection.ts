@@ -1,6 +1,7 @@
 import { homePaths, withArtifacts, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
+import { confVariables } from '../conf-variables.js';
 import { addressUrl } from './address.js';
 import { Client } from './client.js';
 import { interruptible } from './interrupt.js';
@@ -47,7 +48,7 @@ export async function findEndpoint(values: ConnectionValues, home: HomePaths): P
     );
   }
   const port = wholeNumber('port', values.port, { min: 1, max: 65_535 });
-  const { cuckoo: conf } = (await loadSettings(home.conf)).settings;
+  const { cuckoo: conf } = (await loadSettings(home.conf, confVariables(home.dir))).settings;
   // The token of this home is for its own daemon; a host that was named must not be shown it.
   const own = values.host === undefined ? conf.cuckoo.api_token : '';
   return {

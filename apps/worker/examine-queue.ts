@@ -9,6 +9,7 @@ import { handBack, openWorker, PROCESSING_QUEUE, type Queues, type TaskJob } fro
 import { isDatabaseAway } from '#storage/away.js';
 import type { Analyst } from './analyst.js';
 import { isStoreAway, untilDone } from './until-done.js';
+import type { ExamineSettings } from './examine.js';
 import { fetchToExamine } from './fetch-to-examine.js';
 import type { ExamineJob, ExamineResult } from './examine.thread.js';
 
@@ -43,7 +44,11 @@ export interface Processing extends AsyncDisposable {
 }
 
 /** Queue `processing` → report. In threads, so that a large log does not hold up the guests' networks. */
-export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSignal): Processing {
+export function consumeProcessing(
+  by: Analyst & { readonly examination: ExamineSettings },
+  queues: Queues,
+  shutdown: AbortSignal,
+): Processing {
   // An outage of what is asked must not use up the attempts that a report has.
   const asking = { log: by.log, again: (error: unknown) => isDatabaseAway(error) || isStoreAway(error) };
   const patiently = <T>(work: () => Promise<T>): Promise<T> => untilDone(work, asking, shutdown);
@@ -57,7 +62,7 @@ export function consumeProcessing(by: Analyst, queues: Queues, shutdown: AbortSi
     const signal = AbortSignal.timeout(EXAMINE_TIMEOUT_MS);
     const dir = await fetchToExamine(by.artifacts, task, signal);
     if (dir === null) throw new SandboxError('PROCESSING_FAILED', 'its artefacts are gone');
-    const result = await threads.run({ dir }, { signal });
+    const result = await threads.run({ dir, settings: by.examination }, { signal });
     if (!('failed' in result)) await by.artifacts.publishReports(task.id, signal);
     return result;
   };

@@ -2,10 +2,11 @@ import { parentPort } from 'node:worker_threads';
 import { reason, SandboxError } from '#domain/errors.js';
 import { loadPdf } from '#reporting/formats/pdf.js';
 import { loadSignatures } from '#signatures/load.js';
-import { examine, type ExaminePhase } from './examine.js';
+import { examine, type ExaminePhase, type ExamineSettings } from './examine.js';
 
 export interface ExamineJob {
   readonly dir: string;
+  readonly settings: ExamineSettings;
 }
 
 export type ExamineResult =
@@ -34,13 +35,13 @@ parentPort?.once('close', () => ended.abort());
  * Runs in a worker thread: parsing a large log must not hold up the network stacks of running guests. A thread that
  * hangs or grows beyond its memory limit is ended from outside.
  */
-export default async function examineInThread({ dir }: ExamineJob): Promise<ExamineResult> {
+export default async function examineInThread({ dir, settings }: ExamineJob): Promise<ExamineResult> {
   const failures: string[] = [];
   const onFailure = (part: string, error: unknown): void => void failures.push(`${part}: ${reason(error)}`);
   const phases = { processing: 0, signatures: 0, reporting: 0 };
   const onPhase = (phase: ExaminePhase, ms: number): void => void (phases[phase] = ms);
   try {
-    const report = await examine(dir, { signatures, onFailure, onPhase }, ended.signal);
+    const report = await examine(dir, { signatures, settings, onFailure, onPhase }, ended.signal);
     const names = report.signatures.map(({ name }) => name);
     return { score: report.info.score, signatures: names, failures, phases };
   } catch (error) {

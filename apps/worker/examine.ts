@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import type { ProcessingSettings } from '#config/processing-conf.js';
+import type { ReportingSettings } from '#config/reporting-conf.js';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Report } from '#domain/report.js';
@@ -16,8 +18,16 @@ export interface Examination {
    * formats, which are made when it is written.
    */
   readonly onFailure: (part: string, error: unknown) => void;
+  /** What processing.conf and reporting.conf say; else as by default. */
+  readonly settings?: ExamineSettings | undefined;
   /** Hears how long each phase took. Not in the report: made again, it must have the same bytes. */
   readonly onPhase?: (phase: ExaminePhase, ms: number) => void;
+}
+
+/** Plain data: it goes to threads. */
+export interface ExamineSettings {
+  readonly processing: ProcessingSettings;
+  readonly reporting: ReportingSettings;
 }
 
 export type ExaminePhase = 'processing' | 'signatures' | 'reporting';
@@ -34,10 +44,12 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
     by.onPhase?.(phase, now - last);
     last = now;
   };
-  const evidence = await examineFolder({ dir }, { onFailure: by.onFailure }, signal);
+  const { onFailure, settings } = by;
+  const off = settings?.processing.off ?? [];
+  const evidence = await examineFolder({ dir }, { onFailure, off }, signal);
   ended('processing');
 
-  const signatures = matchSignatures(evidence, by.signatures, by.onFailure);
+  const signatures = matchSignatures(evidence, by.signatures, onFailure);
   const verdict = score(signatures);
   const report: Report = {
     ...evidence,
@@ -48,7 +60,8 @@ export async function examine(dir: string, by: Examination, signal: AbortSignal)
 
   ended('signatures');
 
-  const to = { dir: join(dir, ARTIFACTS.reports), onFailure: by.onFailure };
+  const json = settings && { json: settings.reporting };
+  const to = { dir: join(dir, ARTIFACTS.reports), onFailure, ...json };
   try {
     await writeAllReports(report, to, folderAssets(dir), signal);
   } catch (cause) {

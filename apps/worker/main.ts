@@ -21,6 +21,7 @@ import { Tasks } from '#storage/tasks.js';
 import { Workers } from '#storage/workers.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
+import { confVariables } from '../conf-variables.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { openArtifacts } from '../open-artifacts.js';
 import { createLog } from '../log.js';
@@ -61,7 +62,7 @@ await runMain(async () => {
   const name = values.name ?? hostname();
   const log = createLog('worker', { fields: { worker: name, host: hostname() } });
   if (values.home === undefined) throw new SandboxError('USAGE', 'worker: --home DIR is needed');
-  const { settings } = await loadSettings(homePaths(values.home).conf);
+  const { settings } = await loadSettings(homePaths(values.home).conf, confVariables(values.home));
   const { cuckoo } = settings;
   const home = withArtifacts(homePaths(values.home), cuckoo.artifacts.location);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
@@ -119,7 +120,9 @@ await runMain(async () => {
     },
   };
 
-  if (cuckoo.cuckoo.process_results) cleanup.use(consumeProcessing(analyst, queues, shutdown));
+  const { processing, reporting } = settings;
+  if (cuckoo.cuckoo.process_results)
+    cleanup.use(consumeProcessing({ ...analyst, examination: { processing, reporting } }, queues, shutdown));
   const dispatcher = cleanup.use(
     new Dispatcher({
       ...{ analyst, queues, shutdown },

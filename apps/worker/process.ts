@@ -10,6 +10,7 @@ import { isThere } from '#storage/artifacts/local.js';
 import { openConfigured } from '#storage/database.js';
 import { Tasks } from '#storage/tasks.js';
 import { openArtifacts } from '../open-artifacts.js';
+import { confVariables } from '../conf-variables.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { examine } from './examine.js';
 import { fetchToExamine } from './fetch-to-examine.js';
@@ -21,7 +22,7 @@ await runMain(async () => {
   if (values.home === undefined || values.task === undefined)
     throw new SandboxError('USAGE', 'process: --home and --task are needed');
   const id = Number(values.task);
-  const { settings } = await loadSettings(homePaths(values.home).conf);
+  const { settings } = await loadSettings(homePaths(values.home).conf, confVariables(values.home));
   const home = withArtifacts(homePaths(values.home), settings.cuckoo.artifacts.location);
   const db = await openConfigured(settings.cuckoo.database, home.database);
   try {
@@ -36,7 +37,8 @@ await runMain(async () => {
     const dir = await fetchToExamine(artifacts, task, shutdown);
     if (dir === null || !(await isThere(join(dir, ARTIFACTS.task))))
       throw new SandboxError('BAD_REQUEST', `task ${id} never ran: nothing was collected`);
-    const report = await examine(dir, { signatures: await loadSignatures(), onFailure }, shutdown);
+    const signatures = await loadSignatures();
+    const report = await examine(dir, { signatures, settings, onFailure }, shutdown);
     await artifacts.publishReports(id, shutdown);
     // Only once there is a report again: a failure above leaves the task as it was.
     if (status !== 'completed' && canMove(status, 'completed')) await tasks.move(id, status, 'completed');

@@ -1,4 +1,4 @@
-import { bool, int, matching, mebibytes, text, unused, weights, type Section } from './field.js';
+import { bool, int, matching, mebibytes, text, unused, unusedKeys, weights, type Section } from './field.js';
 
 /** conf/cuckoo.conf. Keys and defaults are Cuckoo 2.0.7's unless a default would not be safe or not fit one host. */
 export const CUCKOO_CONF = {
@@ -22,8 +22,8 @@ export const CUCKOO_CONF = {
       'no',
       'a submitted file is streamed into storage/binaries and has no other copy.',
     ),
-    version_check: unused('yes', 'nothing here calls home.'),
-    ignore_vulnerabilities: unused('no', 'nothing here calls home.'),
+    version_check: unused('yes', 'nothing here calls home.', ['no']),
+    ignore_vulnerabilities: unused('no', 'nothing here calls home.', ['yes']),
     web_secret: unused('', 'the pages use the same token as the API.'),
     delete_bin_copy: unused('no', 'samples are kept; an analysis can be examined again at any time.'),
     terminate_processes: unused('no', 'the machine is thrown away after each analysis.'),
@@ -41,11 +41,40 @@ export const CUCKOO_CONF = {
       10,
       'Machines of one worker that are restored at the same time, but no more than half its processors; 0 = one.',
     ),
-    tmppath: unused('', 'uploads stream into storage/binaries.'),
+    tmppath: unused('', 'uploads stream into storage/binaries.', ['/tmp']),
     rooter: text(
       '',
       'Socket of `malkoha rooter`, which guests on bridges need; the default guest does not. Empty: run/rooter.sock in\nthe home folder.',
     ),
+    ignore_signals: unused('yes', 'Ctrl-C ends a lab in order.', ['no']),
+    timezone: unused('utc', 'times are in UTC.'),
+    categories: unused(
+      'static, pcap, url, file',
+      'files, archives and URLs are analysed, whatever is listed.',
+    ),
+    delete_archive: unused('on', 'archives are kept as they were submitted.', ['off']),
+    machinery_screenshots: unused(
+      'off',
+      'the guest sends its pictures; the hypervisor takes them when it does not.',
+    ),
+    scaling_semaphore: unused('off', 'every machine that is free takes a task.', ['on']),
+    scaling_semaphore_update_timer: unused('10', 'every machine that is free takes a task.'),
+    task_timeout: unused('off', '[scheduler] patience says how long a task waits for a machine.'),
+    task_pending_timeout: unused('0', '[scheduler] patience says how long a task waits for a machine.'),
+    task_timeout_scan_interval: unused(
+      '30',
+      '[scheduler] patience says how long a task waits for a machine.',
+    ),
+    fail_unserviceable: unused('on', '[scheduler] patience says how long a task waits for a machine.'),
+    allow_static: unused('no', 'there are no tasks without a run.'),
+    freespace_processing: unused('15000', 'freespace is looked at before an analysis.'),
+    daydelta: unused('0', "a task's clock option sets the day."),
+    periodic_log: unused('off', '/metrics and `malkoha status` tell what goes on.'),
+    max_len: unused('196', 'names of files are kept as they are, within what the file system takes.', [
+      '100',
+    ]),
+    sanitize_len: unused('32', 'names of files are kept as they are, within what the file system takes.'),
+    sanitize_to_len: unused('24', 'names of files are kept as they are, within what the file system takes.'),
   },
   resultserver: {
     ip: matching(
@@ -56,8 +85,12 @@ export const CUCKOO_CONF = {
     ),
     port: int(2042, 'TCP port of the result server; 0 = any free one.', { max: 65535 }),
     upload_max_size: int(134217728, 'Bytes that one file uploaded by a guest may have.', { min: 1 }),
-    force_port: unused('no', 'it had none in Cuckoo either.'),
+    force_port: unused('no', 'a port that cannot be had is told at start.', ['yes']),
     pool_size: unused('0', 'connections are bounded per task.'),
+    store_csvs: unused('off', 'what an analysis leaves is in its report.'),
+    do_upload_max_size: unused('no', 'upload_max_size always holds.', ['yes']),
+    multiworker: unused('no', 'each worker has a result server of its own.'),
+    base_port: unused('2042', 'port is the port.'),
   },
   timeouts: {
     default: int(120, 'Seconds a sample may run when its task does not say.', { min: 1, max: 86_400 }),
@@ -66,6 +99,7 @@ export const CUCKOO_CONF = {
       max: 86_400,
     }),
     vm_state: int(60, 'Seconds a machine may take to start or to stop.', { min: 1, max: 3600 }),
+    stuck_seconds: unused('100', 'a guest that does not answer is told by its machine and its agent.'),
   },
   database: {
     connection: matching(
@@ -75,6 +109,8 @@ export const CUCKOO_CONF = {
       'Where tasks are stored. Empty: the SQLite file malkoha.db in the home folder.',
     ),
     timeout: int(60, 'Seconds to wait for a connection of the pool.', { min: 1, max: 3600 }),
+    psql_ssl_mode: unused('disable', 'write ?sslmode=… at the end of the connection.'),
+    log_statements: unused('off', 'statements are not logged.'),
   },
   queue: {
     connection: matching(
@@ -153,19 +189,29 @@ export const CUCKOO_CONF = {
     ),
   },
   processing: {
-    analysis_size_limit: unused('134217728', 'logs are read as streams, each section with its own bound.'),
-    resolve_dns: unused('yes', 'names come from the capture; the host asks nobody about a sample.'),
-    sort_pcap: unused('yes', 'the capture is read in its own order.'),
+    analysis_size_limit: unused('134217728', 'logs are read as streams, each section with its own bound.', [
+      '104857600',
+      '200000000',
+    ]),
+    resolve_dns: unused('yes', 'names come from the capture; the host asks nobody about a sample.', ['no']),
+    sort_pcap: unused('yes', 'the capture is read in its own order.', ['no']),
+    reverse_dns: unused('off', 'names come from the capture; the host asks nobody about a sample.'),
   },
-  feedback: {
-    enabled: unused('no', 'nothing here calls home.'),
-    name: unused('', 'nothing here calls home.'),
-    company: unused('', 'nothing here calls home.'),
-    email: unused('', 'nothing here calls home.'),
-  },
-  remotecontrol: {
-    enabled: unused('no', 'there is no remote control.'),
-    guacd_host: unused('localhost', 'there is no remote control.'),
-    guacd_port: unused('4822', 'there is no remote control.'),
-  },
+  feedback: unusedKeys('nothing here calls home.', { enabled: 'no', name: '', company: '', email: '' }),
+  remotecontrol: unusedKeys('there is no remote control.', {
+    enabled: 'no',
+    guacd_host: 'localhost',
+    guacd_port: '4822',
+  }),
+  tmpfs: unusedKeys('memory dumps are written to disk, next to the other artefacts.', {
+    enabled: 'off',
+    path: '/mnt/tmpfs/',
+    freespace: '2000',
+  }),
+  cleaner: unusedKeys('what an analysis left stays until its task is deleted.', { enabled: 'no' }),
+  central_mode: unusedKeys('[artifacts] and [queue] are there for many hosts.', { enabled: 'no' }),
+  multitenancy: unusedKeys('all who may read may read all; [tokens] gives scopes.', {
+    enabled: 'no',
+    mode: 'shared',
+  }),
 } as const satisfies Record<string, Section>;

@@ -1,6 +1,6 @@
 import { CUCKOO_CONF } from './cuckoo-conf.js';
 import type { Findings } from './findings.js';
-import { hint, readConf, type Conf, type ConfSource } from './read-conf.js';
+import { noteUnknown, readConf, type Conf, type ConfSource } from './read-conf.js';
 import { readTokens, type NamedToken } from './tokens.js';
 
 export type CuckooSettings = Conf<typeof CUCKOO_CONF>['values'] & {
@@ -13,9 +13,8 @@ const OURS = ['queue', 'artifacts', 'api', 'scheduler', 'webhooks'] as const;
 
 export function cuckooSettings(source: ConfSource, findings: Findings): CuckooSettings {
   const { values, others, given } = readConf(source, { schema: CUCKOO_CONF, strict: OURS }, findings);
-  const known = [...Object.keys(CUCKOO_CONF), 'tokens'];
-  for (const [name, { place }] of others)
-    if (name !== 'tokens') findings.note(place, `[${name}] is not a known section${hint(name, known)}`);
+  const unknown = new Map([...others].filter(([name]) => name !== 'tokens'));
+  noteUnknown({ ...CUCKOO_CONF, tokens: {} }, unknown, findings);
   const { access_key: key, secret_key: secret } = values.artifacts;
   if ((key === '') !== (secret === '')) {
     const place = given.get('artifacts.access_key') ?? given.get('artifacts.secret_key') ?? source;

@@ -164,3 +164,19 @@ export function unused(written: string, doc: string, usual: readonly string[] = 
   const lower = [written, ...usual].map((value) => value.toLowerCase());
   return { ...text(written, `No effect: ${doc}`), used: false, usual: lower };
 }
+
+/** A section of such keys, all for one reason: their defaults by name. */
+export function unusedKeys<K extends string>(
+  doc: string,
+  defaults: Readonly<Record<K, string>>,
+): Readonly<Record<K, Field<string>>> {
+  const keys = Object.entries<string>(defaults).map(([key, written]) => [key, unused(written, doc)]);
+  return Object.fromEntries(keys) as Record<K, Field<string>>;
+}
+
+/** Does the value of an unused key ask for something that is not there? `off` is as good as `no`. */
+export function asksInVain({ used, usual }: Field<unknown>, value: string): boolean {
+  if (used || usual.includes(value.toLowerCase())) return false;
+  const wish = parseBool(value);
+  return wish === undefined || !usual.some((word) => parseBool(word) === wish);
+}

@@ -3,9 +3,12 @@ import { CUCKOO_CONF } from './cuckoo-conf.js';
 import { FAKE_CONF, FAKE_MACHINES_DOC } from './fake-conf.js';
 import type { Section } from './field.js';
 import { KVM_CONF, KVM_MACHINE } from './kvm-conf.js';
+import { MEMORY_CONF } from './memory-conf.js';
+import { PROCESSING_CONF } from './processing-conf.js';
 import { QEMU_CONF, QEMU_MACHINE } from './qemu-conf.js';
 import type { Schema } from './read-conf.js';
 import { renderConf, renderExample } from './render.js';
+import { REPORTING_CONF } from './reporting-conf.js';
 import { ROUTING_CONF, ROUTING_VPN } from './routing-conf.js';
 import { TOKENS_DOC } from './tokens.js';
 import { VIRTUALBOX_CONF, VIRTUALBOX_MACHINE } from './virtualbox-conf.js';
@@ -55,6 +58,18 @@ export const CONF_FILES = {
   auxiliary: {
     title: 'Malkoha: what runs beside an analysis.',
     schema: AUXILIARY_CONF,
+  },
+  processing: {
+    title: 'Malkoha: the sections of the report.',
+    schema: PROCESSING_CONF,
+  },
+  reporting: {
+    title: 'Malkoha: the files of the report.',
+    schema: REPORTING_CONF,
+  },
+  memory: {
+    title: "Malkoha: keys of Cuckoo's for memory. None has an effect.",
+    schema: MEMORY_CONF,
   },
 } as const satisfies Record<string, ConfFile>;
 

@@ -5,9 +5,11 @@ export interface Place {
   readonly file: string;
   /** Counts from 1. */
   readonly line?: number;
+  /** In the defaults that another sandbox ships: nobody here chose them, so nothing is noted about them. */
+  readonly shipped?: boolean;
 }
 
-export interface Finding extends Place {
+export interface Finding extends Pick<Place, 'file' | 'line'> {
   readonly text: string;
 }
 
@@ -20,7 +22,8 @@ export class Findings {
     this.problems.push({ file, ...(line !== undefined && { line }), text });
   }
 
-  note({ file, line }: Place, text: string): void {
+  note({ file, line, shipped }: Place, text: string): void {
+    if (shipped === true) return;
     this.notes.push({ file, ...(line !== undefined && { line }), text });
   }
 

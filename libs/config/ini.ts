@@ -1,13 +1,11 @@
 import type { Findings, Place } from './findings.js';
 
-export interface IniEntry {
-  readonly file: string;
+export interface IniEntry extends Place {
   /** Section names are case-sensitive. */
   readonly section: string;
   /** Lower case. */
   readonly key: string;
   readonly value: string;
-  /** Counts from 1. */
   readonly line: number;
 }
 
@@ -22,6 +20,8 @@ export interface IniText {
   /** Path, for messages. */
   readonly file: string;
   readonly text: string;
+  /** See Place. */
+  readonly shipped?: boolean;
 }
 
 /** What `%(NAME)s` stands for, by upper-case name; CAPE's environment variables are `ENV:NAME`. */
@@ -34,7 +34,11 @@ export type Variables = ReadonlyMap<string, string>;
  *
  * @see https://docs.python.org/2.7/library/configparser.html
  */
-export function parseIni({ file, text }: IniText, findings: Findings, variables: Variables = new Map()): Ini {
+export function parseIni(
+  { file, text, shipped = false }: IniText,
+  findings: Findings,
+  variables: Variables = new Map(),
+): Ini {
   const sections = new Map<string, Place>();
   const entries = new Map<string, IniEntry>();
   let section: string | null = null;
@@ -45,7 +49,8 @@ export function parseIni({ file, text }: IniText, findings: Findings, variables:
     .split(/\r\n|\n|\r/)
     .entries()) {
     const line = index + 1;
-    const refuse = (why: string): void => findings.problem({ file, line }, why);
+    const place: Place = shipped ? { file, line, shipped } : { file, line };
+    const refuse = (why: string): void => findings.problem(place, why);
     const content = raw.trim();
     if (content === '' || content.startsWith('#') || content.startsWith(';')) continue;
 
@@ -57,7 +62,11 @@ export function parseIni({ file, text }: IniText, findings: Findings, variables:
     if (header?.[1] !== undefined) {
       section = header[1];
       lastKey = null;
-      if (!sections.has(section)) sections.set(section, { file, line });
+      if (!sections.has(section)) sections.set(section, place);
+      continue;
+    }
+    if (content.startsWith('[')) {
+      refuse('a section is written [name]');
       continue;
     }
     if (section === null) {
@@ -77,9 +86,9 @@ export function parseIni({ file, text }: IniText, findings: Findings, variables:
     }
     const name = `${section}\n${key}`;
     const before = entries.get(name);
-    if (before) findings.note({ file, line }, `[${section}] ${key} was already set in line ${before.line}`);
+    if (before) findings.note(place, `[${section}] ${key} was already set in line ${before.line}`);
     entries.delete(name);
-    entries.set(name, { file, section, key, value, line });
+    entries.set(name, { ...place, section, key, value, line });
   }
   return { sections, entries: [...entries.values()] };
 }

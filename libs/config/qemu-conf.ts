@@ -1,5 +1,15 @@
 import type { OwnMachine } from '#domain/machine.js';
-import { bool, choice, matching, mebibytes, splitList, text, unused, type Section } from './field.js';
+import {
+  bool,
+  choice,
+  matching,
+  mebibytes,
+  splitList,
+  text,
+  unused,
+  type Field,
+  type Section,
+} from './field.js';
 import type { Findings } from './findings.js';
 import {
   INTERFACE,
@@ -52,11 +62,15 @@ export const QEMU_MACHINE = {
     'a hardware address such as 52:54:00:12:34:56',
     'Hardware address of the guest. Empty: one made from its name.',
   ),
-  memory: mebibytes(0, 'Memory of the guest. Empty: 1024M; of arm 256M, of other processors 512M.', {
-    min: 0,
-  }),
+  memory: ownMemory('Memory of the guest. Empty: 1024M; of arm 256M, of other processors 512M.'),
   cpu: text('', 'Model of the processor, as QEMU calls it. Empty: its default.'),
 } as const satisfies Section;
+
+/** MiB; 0 when nothing is written. */
+function ownMemory(doc: string): Field<number> {
+  const size = mebibytes(0, doc, { min: 16 });
+  return { ...size, written: '', parse: (value) => (value === '' ? 0 : size.parse(value)) };
+}
 
 /** A machine of one's own that QEMU runs without libvirt. */
 export interface OwnQemuMachine extends OwnMachine {

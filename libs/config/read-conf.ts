@@ -1,5 +1,5 @@
-import type { Section, Values } from './field.js';
-import type { Findings, Place } from './findings.js';
+import { asksInVain, parseBool, type Section, type Values } from './field.js';
+import { Findings, type Place } from './findings.js';
 import { mergeInis, parseIni, type Ini, type IniEntry, type IniText, type Variables } from './ini.js';
 
 export type Schema = Readonly<Record<string, Section>>;
@@ -9,13 +9,8 @@ export interface ConfSource {
   /** Path of the file itself, for messages about what is nowhere. */
   readonly file: string;
   /** Later ones win. */
-  readonly layers: readonly ConfLayer[];
+  readonly layers: readonly IniText[];
   readonly variables?: Variables;
-}
-
-export interface ConfLayer extends IniText {
-  /** The defaults another sandbox ships: nobody here chose them, so what has no effect in them is not told. */
-  readonly shipped?: boolean;
 }
 
 export interface Conf<S extends Schema> {
@@ -51,12 +46,10 @@ export function readConf<S extends Schema>(
   findings: Findings,
 ): Conf<S> {
   const ini = mergeInis(source.layers.map((layer) => parseIni(layer, findings, source.variables)));
-  const silent = new Set(source.layers.filter(({ shipped }) => shipped).map(({ file }) => file));
   const values: Record<string, unknown> = {};
   for (const [name, section] of Object.entries(schema)) {
     const entries = ini.entries.filter((entry) => entry.section === name);
-    const options = { schema: section, strict: strict.includes(name), silent };
-    values[name] = readSection(entries, options, findings);
+    values[name] = readSection(entries, { schema: section, strict: strict.includes(name) }, findings);
   }
   return {
     values: values as Conf<S>['values'],
@@ -65,21 +58,30 @@ export function readConf<S extends Schema>(
   };
 }
 
+/** Where a key was set, else where its section begins, else the file. */
+export function placeOf({ file, layers, variables }: ConfSource, section: string, key: string): Place {
+  const ini = mergeInis(layers.map((layer) => parseIni(layer, new Findings(), variables)));
+  const entry = ini.entries.find((one) => one.section === section && one.key === key);
+  return entry ?? ini.sections.get(section) ?? { file };
+}
+
 export function readSection<S extends Section>(
   entries: readonly IniEntry[],
-  { schema, strict, silent }: { schema: S; strict: boolean; silent?: ReadonlySet<string> },
+  { schema, strict }: { schema: S; strict: boolean },
   findings: Findings,
 ): Values<S> {
   const values: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(schema)) values[key] = field.fallback;
 
+  // What is turned off asks for nothing, whatever its other keys say.
+  const off = entries.some(({ key, value }) => key === 'enabled' && parseBool(value) === false);
   for (const entry of entries) {
-    const { section, key, value, file } = entry;
+    const { section, key, value } = entry;
     const field = Object.hasOwn(schema, key) ? schema[key] : undefined;
     if (!field) {
       const text = `[${section}] ${key} is not a known key${hint(key, Object.keys(schema))}`;
       if (strict) findings.problem(entry, text);
-      else if (!silent?.has(file)) findings.note(entry, text);
+      else findings.note(entry, text);
       continue;
     }
     const parsed = field.parse(value);
@@ -87,8 +89,7 @@ export function readSection<S extends Section>(
       findings.problem(entry, `[${section}] ${key} = ${JSON.stringify(value)}: expected ${field.accepted}`);
       continue;
     }
-    if (!field.used && !field.usual.includes(value.toLowerCase()) && !silent?.has(file))
-      findings.note(entry, `[${section}] ${key}: ${field.doc}`);
+    if (!off && asksInVain(field, value)) findings.note(entry, `[${section}] ${key}: ${field.doc}`);
     values[key] = parsed;
   }
   return values as Values<S>;
@@ -103,6 +104,12 @@ export function noteUnnamed(
 ): void {
   for (const [name, { place }] of others)
     if (!named.includes(name)) findings.note(place, `[${name}] ${why} and has no effect`);
+}
+
+/** Of sections that have no name one chooses. */
+export function noteUnknown(schema: Schema, others: Conf<Schema>['others'], findings: Findings): void {
+  for (const [name, { place }] of others)
+    findings.note(place, `[${name}] is not a known section${hint(name, Object.keys(schema))}`);
 }
 
 function otherSections(ini: Ini, schema: Schema): Map<string, OtherSection> {

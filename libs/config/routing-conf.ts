@@ -8,6 +8,7 @@ import {
   splitList,
   text,
   unused,
+  unusedKeys,
   type Field,
   type Section,
   type Values,
@@ -19,8 +20,6 @@ import { hint, noteUnnamed, readConf, readSection, type Conf, type ConfSource } 
 const ALWAYS_DROP = 'packets are dropped before any route is opened.';
 const OWN_TABLE = 'all rules are in a table of their own.';
 const CHECKED = 'a route is checked each time it is opened, and refused when it is not there.';
-const NO_GATEWAYS = 'there are no gateways by next hop; use rt_table.';
-const NO_SOCKS = 'there are no SOCKS proxies; use [tor].';
 
 /** conf/routing.conf: where the packets of machines of your own may go. The default guest has a network of its own. */
 export const ROUTING_CONF = {
@@ -92,18 +91,18 @@ export const ROUTING_CONF = {
     ),
     random_vpn: unused('no', 'a task names its VPN.'),
   },
-  nexthop: {
-    enabled: unused('no', NO_GATEWAYS),
-    gateways: unused('gw1', NO_GATEWAYS),
-    default_policy: unused('roundrobin', NO_GATEWAYS),
-    fail_closed: unused('yes', NO_GATEWAYS),
-    vm_net: unused('192.168.100.0/24', NO_GATEWAYS),
-  },
-  socks5: {
-    enabled: unused('no', NO_SOCKS),
-    random_socks5: unused('no', NO_SOCKS),
-    proxies: unused('', NO_SOCKS),
-  },
+  nexthop: unusedKeys('there are no gateways by next hop; name a routing table in rt_table.', {
+    enabled: 'no',
+    gateways: 'gw1',
+    default_policy: 'roundrobin',
+    fail_closed: 'yes',
+    vm_net: '192.168.100.0/24',
+  }),
+  socks5: unusedKeys('there are no SOCKS proxies; [tor] is one.', {
+    enabled: 'no',
+    random_socks5: 'no',
+    proxies: '',
+  }),
 } as const satisfies Record<string, Section>;
 
 /** A section named in `[vpn] vpns`. */
@@ -118,6 +117,9 @@ export const ROUTING_VPN = {
     'Its routing table. Empty: as the interface.',
   ),
 } as const satisfies Section;
+
+/** Routes that need no section. */
+const STANDARD: readonly string[] = ['none', 'drop', 'internet', 'inetsim', 'tor'];
 
 export interface Vpn {
   readonly name: string;
@@ -154,7 +156,7 @@ export function routingSettings(source: ConfSource, findings: Findings): Routing
   noteUnnamed(conf, named, 'is not named in [vpn] vpns', findings);
   const vpns = vpn.enabled ? readVpns(source.file, splitList(vpn.vpns), conf, findings) : [];
   const internet = ['none', ''].includes(routing.internet.toLowerCase()) ? null : routing.internet;
-  const settings = {
+  const settings: RoutingSettings = {
     ...{ route: routing.route.toLowerCase() === 'false' ? 'drop' : routing.route, none: routing.none },
     ...{ internet, rtTable: routing.rt_table, autoRt: routing.auto_rt },
     ...{ rejectSegments: routing.reject_segments, inetsim, tor, vpns },
@@ -169,6 +171,7 @@ function readVpns(
   conf: Pick<Conf<typeof ROUTING_CONF>, 'others' | 'given'>,
   findings: Findings,
 ): readonly Vpn[] {
+  const taken = new Set<string>();
   return names.flatMap((section) => {
     const found = conf.others.get(section);
     if (found === undefined) {
@@ -180,7 +183,13 @@ function readVpns(
     const values = readSection(found.entries, { schema: ROUTING_VPN, strict: false }, findings);
     const { description, interface: at } = values;
     if (at === '') findings.problem(found.place, `[${section}] has no interface: the VPN's is needed`);
-    return [{ name: values.name || section, description, interface: at, rtTable: values.rt_table || at }];
+    const name = values.name || section;
+    if (STANDARD.includes(name) || taken.has(name)) {
+      const place = found.entries.find(({ key }) => key === 'name') ?? found.place;
+      findings.problem(place, `[${section}] name = ${JSON.stringify(name)}: it is the name of another route`);
+    }
+    taken.add(name);
+    return [{ name, description, interface: at, rtTable: values.rt_table || at }];
   });
 }
 
@@ -201,7 +210,7 @@ function checkRoute(
     if (!tor.enabled) wrong('[tor] enabled must be yes for that route');
     return;
   }
-  const known = ['none', 'drop', 'internet', 'inetsim', 'tor', ...vpns.map(({ name }) => name)];
+  const known = [...STANDARD, ...vpns.map(({ name }) => name)];
   wrong(`expected ${known.join(', ')}${vpns.length === 0 ? ', or a VPN of [vpn]' : ''}${hint(route, known)}`);
 }
 

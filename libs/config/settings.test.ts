@@ -43,13 +43,13 @@ test('errors name file, line, key, what is accepted and the nearest known key', 
 
 test("Cuckoo's own unknown and unused keys only warn", () => {
   const { values, warnings } = cuckoo(
-    '[cuckoo]\nMEMORY_DUMP = on\nfreespeace = 5\nversion_check = no\nmax_vmstartup_count = 10\n[timeouts]\ndefault = 30\n',
+    '[cuckoo]\nMEMORY_DUMP = on\nfreespeace = 5\ndelete_original = yes\nmax_vmstartup_count = 10\n[timeouts]\ndefault = 30\n',
   );
   expect(values.cuckoo).toMatchObject({ memory_dump: true, freespace: 1024, machinery: 'qemu' });
-  expect(values.timeouts).toEqual({ default: 30, critical: 60, vm_state: 60 });
+  expect(values.timeouts).toMatchObject({ default: 30, critical: 60, vm_state: 60 });
   expect(warnings).toEqual([
     'cuckoo.conf:3: [cuckoo] freespeace is not a known key; did you mean "freespace"?',
-    'cuckoo.conf:4: [cuckoo] version_check: No effect: nothing here calls home.',
+    'cuckoo.conf:4: [cuckoo] delete_original: No effect: a submitted file is streamed into storage/binaries and has no other copy.',
   ]);
 });
 

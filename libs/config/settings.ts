@@ -1,14 +1,16 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { SandboxError } from '#domain/errors.js';
 import { auxiliarySettings, type AuxiliarySettings } from './auxiliary-conf.js';
 import { cuckooSettings, type CuckooSettings } from './cuckoo-settings.js';
 import { fakeSettings, type FakeSettings } from './fake-conf.js';
 import { Findings, told } from './findings.js';
 import type { Variables } from './ini.js';
 import { kvmSettings, type KvmSettings } from './kvm-conf.js';
+import type { ConfName } from './files.js';
+import { layersOf, readTexts, type ConfTexts } from './layers.js';
+import { machineryNames } from './machineries.js';
+import { checkMemoryConf } from './memory-conf.js';
 import { qemuSettings, type QemuSettings } from './qemu-conf.js';
-import { confText, type ConfSource } from './read-conf.js';
+import { processingSettings, type ProcessingSettings } from './processing-conf.js';
+import { reportingSettings, type ReportingSettings } from './reporting-conf.js';
 import { routingSettings, type RoutingSettings } from './routing-conf.js';
 import { virtualboxSettings, type VirtualBoxSettings } from './virtualbox-conf.js';
 
@@ -20,10 +22,12 @@ export interface Settings {
   readonly fake: FakeSettings;
   readonly routing: RoutingSettings;
   readonly auxiliary: AuxiliarySettings;
+  readonly processing: ProcessingSettings;
+  readonly reporting: ReportingSettings;
 }
 
 /**
- * Reads conf/*.conf over the defaults; an absent file is all defaults. The result is frozen.
+ * Reads conf/*.conf, in CAPE's layers, over the defaults; an absent file is all defaults. The result is frozen.
  * `variables` fill `%(NAME)s`, names in upper case.
  *
  * @throws CONFIG_INVALID
@@ -32,43 +36,58 @@ export async function loadSettings(
   confDir: string,
   variables?: Variables,
 ): Promise<{ settings: Settings; warnings: readonly string[] }> {
-  const { settings, findings } = await readSettings(confDir, variables);
+  const findings = new Findings();
+  const settings = settingsOf(confDir, await readTexts(confDir), findings, variables);
   findings.throwProblems();
   return { settings: deepFreeze(settings), warnings: findings.notes.map(told) };
 }
 
-/** As loadSettings, but reads on after a problem: `settings` are of use only when there is none. */
-export async function readSettings(
+/** The settings that files with these texts would give: of use only when no problem is found. */
+export function settingsOf(
   confDir: string,
+  texts: ConfTexts,
+  findings: Findings,
   variables?: Variables,
-): Promise<{ settings: Settings; findings: Findings }> {
-  const findings = new Findings();
-  const source = (name: string) => readSource(confDir, name, variables);
-  const cuckoo = cuckooSettings(await source('cuckoo'), findings);
+): Settings {
+  const source = (name: ConfName) => layersOf(confDir, name, texts, variables);
+  const cuckoo = cuckooSettings(source('cuckoo'), findings);
   const { resultserver } = cuckoo;
   const settings = {
     cuckoo,
-    qemu: qemuSettings(await source('qemu'), resultserver, findings),
-    kvm: kvmSettings(await source('kvm'), resultserver, findings),
-    virtualbox: virtualboxSettings(await source('virtualbox'), resultserver, findings),
-    fake: fakeSettings(await source('fake'), findings),
-    routing: routingSettings(await source('routing'), findings),
-    auxiliary: auxiliarySettings(await source('auxiliary'), findings),
+    qemu: qemuSettings(source('qemu'), resultserver, findings),
+    kvm: kvmSettings(source('kvm'), resultserver, findings),
+    virtualbox: virtualboxSettings(source('virtualbox'), resultserver, findings),
+    fake: fakeSettings(source('fake'), findings),
+    routing: routingSettings(source('routing'), findings),
+    auxiliary: auxiliarySettings(source('auxiliary'), findings),
+    processing: processingSettings(source('processing'), findings),
+    reporting: reportingSettings(source('reporting'), findings),
   };
-  return { settings, findings };
+  checkMemoryConf(source('memory'), findings);
+  refuseNamesakes(settings, source('cuckoo'), findings);
+  return settings;
 }
 
-async function readSource(confDir: string, name: string, variables?: Variables): Promise<ConfSource> {
-  const file = join(confDir, `${name}.conf`);
-  return confText(file, await readIfThere(file), variables);
-}
-
-async function readIfThere(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new SandboxError('CONFIG_INVALID', `${file} cannot be read`, { cause });
+/** Machinery that runs side by side must not have two machines of one name, or two guests of one address. */
+function refuseNamesakes(settings: Settings, place: { file: string }, findings: Findings): void {
+  const wanted = machineryNames(settings.cuckoo.cuckoo.machinery);
+  const first = new Map<string, string>();
+  for (const kind of 'names' in wanted ? wanted.names : []) {
+    const own = kind === 'fake' ? [] : settings[kind].machines;
+    for (const machine of own) {
+      for (const [what, value] of [
+        ['name', machine.name],
+        ['ip', machine.ip],
+      ] as const) {
+        const before = first.get(`${what} ${value}`);
+        if (before !== undefined && before !== kind)
+          findings.problem(
+            place,
+            `[cuckoo] machinery: ${before}.conf and ${kind}.conf have a machine of the ${what} ${value} each`,
+          );
+        first.set(`${what} ${value}`, kind);
+      }
+    }
   }
 }
 

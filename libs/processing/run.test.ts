@@ -278,6 +278,19 @@ describe('less than a whole analysis', () => {
     ]);
   });
 
+  test('sections that are not wanted are left out, and the report says so', async () => {
+    await dropperFolder();
+    const off = ['strings', 'behavior'];
+    const onFailure = (section: string, error: unknown): void => {
+      throw new Error(section, { cause: error });
+    };
+    const report = await examineFolder({ dir }, { onFailure, off }, AbortSignal.timeout(20_000));
+    expect(report).not.toHaveProperty('behavior');
+    expect(report).not.toHaveProperty('strings');
+    expect(report.network).toBeDefined();
+    expect(report.malkoha.notes).toContain('Left out, as processing.conf has it: behavior, strings.');
+  });
+
   test('a section that breaks costs itself only', async () => {
     await dropperFolder();
     await rm(join(dir, 'dump.pcap'));

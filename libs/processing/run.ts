@@ -21,6 +21,8 @@ const NOTHING_RAN =
 export interface ExamineOptions {
   /** Called for each section that could not be made; the report comes without it and says so. */
   readonly onFailure: (section: string, error: unknown) => void;
+  /** Sections that are not wanted. The report says so: it must not look as if nothing had been there. */
+  readonly off?: readonly string[];
 }
 
 /**
@@ -42,7 +44,10 @@ export async function examineFolder(
 
   const sections: Partial<Record<keyof Evidence, unknown>> = {};
   // One after the other: each is bounded in memory, all at once are not, and notes keep their order.
+  const off = modules.map(({ section }) => section).filter((section) => options.off?.includes(section));
+  if (off.length > 0) notes.push(`Left out, as processing.conf has it: ${off.join(', ')}.`);
   for (const module of modules) {
+    if (off.includes(module.section)) continue;
     if (!(await analysis.hasAny(module.needs))) continue;
     try {
       const section = await module.run(analysis, (text) => notes.push(text), signal);

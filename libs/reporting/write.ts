@@ -5,7 +5,7 @@ import { SandboxError } from '#domain/errors.js';
 import type { Report } from '#domain/report.js';
 import type { Assets, ReportFormat } from './format.js';
 import { html } from './formats/html.js';
-import { json } from './formats/json.js';
+import { json, jsonFormat, type JsonOptions } from './formats/json.js';
 import { maec1 } from './formats/maec1.js';
 import { maec5 } from './formats/maec5.js';
 import { metadataXml } from './formats/metadata.js';
@@ -74,16 +74,24 @@ export async function writeReports(
   names: readonly FormatName[],
   assets: Assets,
   signal: AbortSignal,
+  formats: Readonly<Record<FormatName, ReportFormat>> = FORMATS,
 ): Promise<readonly string[]> {
   await mkdir(dir, { recursive: true });
   const paths: string[] = [];
   for (const name of names) {
-    const format = FORMATS[name];
+    const format = formats[name];
     const path = join(dir, `report.${format.extension}`);
     await writeFormat(path, format.render(report, assets), signal);
     paths.push(path);
   }
   return paths;
+}
+
+export interface WriteTo {
+  readonly dir: string;
+  readonly onFailure: (file: string, error: unknown) => void;
+  /** What report.json looks like; else as Cuckoo's by default. */
+  readonly json?: JsonOptions;
 }
 
 /**
@@ -93,11 +101,12 @@ export async function writeReports(
  */
 export async function writeAllReports(
   report: Report,
-  to: { readonly dir: string; readonly onFailure: (file: string, error: unknown) => void },
+  to: WriteTo,
   assets: Assets,
   signal: AbortSignal,
 ): Promise<void> {
-  await writeReports(report, to.dir, REPORT, assets, signal);
+  const formats = to.json === undefined ? FORMATS : { ...FORMATS, json: jsonFormat(to.json) };
+  await writeReports(report, to.dir, REPORT, assets, signal, formats);
   for (const name of EXTRA) {
     try {
       await writeReports(report, to.dir, [name], assets, signal);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { homePaths, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
+import { confVariables } from '../../conf-variables.js';
 import { addressUrl } from '../address.js';
 import { Client, type Fields } from '../client.js';
 import { findEndpoint, OVER_REST, type ConnectionValues } from '../connection.js';
@@ -84,7 +85,7 @@ async function reachDaemon(
   signal: AbortSignal,
 ): Promise<Daemon> {
   const { host, port, token, guarded, named, analyses } = await findEndpoint(values, home);
-  const { settings } = await loadSettings(home.conf);
+  const { settings } = await loadSettings(home.conf, confVariables(home.dir));
   const machinery = chosenMachinery(values.machinery, settings);
   if (named) {
     const url = addressUrl(host, port);

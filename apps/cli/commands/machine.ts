@@ -7,6 +7,8 @@ const MACHINE: Subcommands = {
   enable: () => import('./machine/enable.js'),
   test: () => import('./machine/test.js'),
   drain: () => import('./machine/drain.js'),
+  add: () => import('./machine/add.js'),
+  remove: () => import('./machine/remove.js'),
 };
 
 export async function run(args: readonly string[]): Promise<number> {

@@ -1,5 +1,6 @@
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
+import { confVariables } from '../../conf-variables.js';
 import { aborted } from '../../aborted.js';
 import { interruptible } from '../interrupt.js';
 import { startLab } from '../lab/lab.js';
@@ -20,7 +21,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('up', args, OPTIONS);
   noArguments('up', positionals);
   const home = homePaths(homeFolder(values.home));
-  const { settings, warnings } = await loadSettings(home.conf);
+  const { settings, warnings } = await loadSettings(home.conf, confVariables(home.dir));
   const machinery = chosenMachinery(values.machinery, settings);
   const machines = wholeNumber('machines', values.machines, { min: 1, max: mostMachines(machinery) });
   const host = values.host ?? settings.cuckoo.api.host;

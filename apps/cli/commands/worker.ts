@@ -1,6 +1,7 @@
 import { homePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
+import { confVariables } from '../../conf-variables.js';
 import { chosenMachinery, mostMachines } from '../lab/machinery.js';
 import { optionArgs, runService } from '../lab/service.js';
 import { homeFolder, noArguments, parse, wholeNumber } from '../options.js';
@@ -19,7 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('worker', args, OPTIONS);
   noArguments('worker', positionals);
   const home = homePaths(homeFolder(values.home));
-  const { settings } = await loadSettings(home.conf);
+  const { settings } = await loadSettings(home.conf, confVariables(home.dir));
   const machinery = chosenMachinery(values.machinery, settings);
   wholeNumber('machines', values.machines, { min: 1, max: mostMachines(machinery) });
   if (values.name !== undefined && !/^[\w][\w.-]{0,63}$/.test(values.name))

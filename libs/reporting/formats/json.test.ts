@@ -1,7 +1,7 @@
 import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { sampleReport } from '../../../test/support/report.js';
-import { json, jsonPieces } from './json.js';
+import { json, jsonFormat, jsonPieces } from './json.js';
 
 // Other work on the machine may slow this down.
 jest.setTimeout(60_000);
@@ -33,6 +33,22 @@ test('a report comes back as it was, and the same bytes again', async () => {
   const pieces = [...(json.render(report, { screenshot: async () => null }) as Iterable<string>)];
   expect(JSON.parse(pieces.join(''))).toEqual(JSON.parse(JSON.stringify(report)));
   expect(text(report)).toBe(pieces.join(''));
+});
+
+test('reporting.conf may have it indented less, and without calls', async () => {
+  const report = await sampleReport();
+  const format = jsonFormat({ indent: 0, calls: false });
+  const pieces = [...(format.render(report, { screenshot: async () => null }) as Iterable<string>)];
+  expect(pieces.join('')).not.toMatch(/^ /m);
+  const read = JSON.parse(pieces.join('')) as typeof report;
+  expect(read.behavior?.processes.map(({ calls }) => calls.length)).toEqual(
+    report.behavior?.processes.map(() => 0),
+  );
+  expect(report.behavior?.processes.some(({ calls }) => calls.length > 0)).toBe(true);
+  expect({ ...read, behavior: null }).toEqual({
+    ...(JSON.parse(JSON.stringify(report)) as object),
+    behavior: null,
+  });
 });
 
 test('a hundred thousand calls are written in small pieces', () => {

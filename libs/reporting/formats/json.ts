@@ -1,3 +1,4 @@
+import type { Report } from '#domain/report.js';
 import type { ReportFormat } from '../format.js';
 
 /** Cuckoo's default. */
@@ -25,15 +26,15 @@ function frame(value: object): Frame {
   };
 }
 
-function lineStart(depth: number): string {
-  return `\n${' '.repeat(INDENT * Math.min(depth, MAX_INDENT))}`;
+function lineStart(depth: number, indent: number): string {
+  return `\n${' '.repeat(indent * Math.min(depth, MAX_INDENT))}`;
 }
 
 /**
- * The same text as `JSON.stringify(value, null, 4)` up to the bound on indentation, in pieces and without recursion:
+ * The same text as `JSON.stringify(value, null, indent)` up to the bound on indentation, in pieces and without recursion:
  * neither the number of calls nor the depth of the process tree matters. For plain data.
  */
-export function* jsonPieces(value: unknown): Generator<string> {
+export function* jsonPieces(value: unknown, indent = INDENT): Generator<string> {
   let piece = '';
   const stack: Frame[] = [];
 
@@ -54,10 +55,10 @@ export function* jsonPieces(value: unknown): Generator<string> {
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     if (top.next === top.values.length) {
       stack.pop();
-      piece += lineStart(stack.length) + top.close;
+      piece += lineStart(stack.length, indent) + top.close;
     } else {
       const index = top.next++;
-      piece += (index === 0 ? '' : ',') + lineStart(stack.length);
+      piece += (index === 0 ? '' : ',') + lineStart(stack.length, indent);
       if (top.keys !== null) piece += `${JSON.stringify(top.keys[index])}: `;
       put(top.values[index]);
     }
@@ -69,7 +70,24 @@ export function* jsonPieces(value: unknown): Generator<string> {
   yield `${piece}\n`;
 }
 
-export const json: ReportFormat = {
-  extension: 'json',
-  render: (report) => jsonPieces(report),
-};
+export interface JsonOptions {
+  /** Spaces a level is indented by. */
+  readonly indent: number;
+  /** Have each process its calls? */
+  readonly calls: boolean;
+}
+
+export function jsonFormat({ indent, calls }: JsonOptions): ReportFormat {
+  return {
+    extension: 'json',
+    render: (report) => jsonPieces(calls ? report : withoutCalls(report), indent),
+  };
+}
+
+export const json: ReportFormat = jsonFormat({ indent: INDENT, calls: true });
+
+function withoutCalls(report: Report): Report {
+  if (report.behavior === undefined) return report;
+  const processes = report.behavior.processes.map((process) => ({ ...process, calls: [] }));
+  return { ...report, behavior: { ...report.behavior, processes } };
+}

@@ -1,0 +1,181 @@
+import { addSection, commentOut, hasSection, renameKey, setKey } from './edit.js';
+import { splitList } from './field.js';
+import { Findings } from './findings.js';
+import { parseIni, type IniEntry } from './ini.js';
+
+/** Files of a configuration: name without `.conf` → text. */
+type Files = Map<string, string>;
+
+type Key = readonly [file: string, section: string, key: string];
+
+/** Keys that later versions of Cuckoo have in another place. @see https://github.com/cuckoosandbox/cuckoo/blob/master/cuckoo/compat/config.py */
+const MOVED: readonly (readonly [from: Key, to: Key])[] = [
+  // 0.4
+  [
+    ['cuckoo', 'cuckoo', 'analysis_timeout'],
+    ['cuckoo', 'timeouts', 'default'],
+  ],
+  [
+    ['cuckoo', 'cuckoo', 'critical_timeout'],
+    ['cuckoo', 'timeouts', 'critical'],
+  ],
+  [
+    ['virtualbox', 'virtualbox', 'timeout'],
+    ['cuckoo', 'timeouts', 'vm_state'],
+  ],
+  [
+    ['cuckoo', 'cuckoo', 'analysis_size_limit'],
+    ['cuckoo', 'processing', 'analysis_size_limit'],
+  ],
+  [
+    ['cuckoo', 'cuckoo', 'use_sniffer'],
+    ['auxiliary', 'sniffer', 'enabled'],
+  ],
+  [
+    ['cuckoo', 'cuckoo', 'tcpdump'],
+    ['auxiliary', 'sniffer', 'tcpdump'],
+  ],
+  [
+    ['cuckoo', 'cuckoo', 'interface'],
+    ['auxiliary', 'sniffer', 'interface'],
+  ],
+  // 0.5 and 0.6
+  [
+    ['cuckoo', 'sniffer', 'enabled'],
+    ['auxiliary', 'sniffer', 'enabled'],
+  ],
+  [
+    ['cuckoo', 'sniffer', 'tcpdump'],
+    ['auxiliary', 'sniffer', 'tcpdump'],
+  ],
+  [
+    ['cuckoo', 'sniffer', 'interface'],
+    ['auxiliary', 'sniffer', 'interface'],
+  ],
+  [
+    ['cuckoo', 'sniffer', 'bpf'],
+    ['auxiliary', 'sniffer', 'bpf'],
+  ],
+  // 2.0-rc1 and 2.0-rc2
+  [
+    ['vpn', 'vpn', 'auto_rt'],
+    ['routing', 'routing', 'auto_rt'],
+  ],
+  [
+    ['cuckoo', 'routing', 'route'],
+    ['routing', 'routing', 'route'],
+  ],
+  [
+    ['cuckoo', 'routing', 'internet'],
+    ['routing', 'routing', 'internet'],
+  ],
+  [
+    ['cuckoo', 'routing', 'rt_table'],
+    ['routing', 'routing', 'rt_table'],
+  ],
+  [
+    ['cuckoo', 'routing', 'auto_rt'],
+    ['routing', 'routing', 'auto_rt'],
+  ],
+];
+
+/** Keys that later versions call something else. */
+const RENAMED: readonly (readonly [...Key, to: string])[] = [
+  ['cuckoo', 'cuckoo', 'machine_manager', 'machinery'],
+  ['processing', 'network', 'whitelist-dns', 'safelist_dns'],
+  ['processing', 'network', 'whitelist_dns', 'safelist_dns'],
+  ['processing', 'network', 'allowed-dns', 'allowed_dns'],
+  ['reporting', 'mattermost', 'show-virustotal', 'show_virustotal'],
+  ['reporting', 'mattermost', 'show-signatures', 'show_signatures'],
+  ['reporting', 'mattermost', 'show-urls', 'show_urls'],
+  ['reporting', 'mattermost', 'hash-filename', 'hash_filename'],
+];
+
+/** What must stay the other sandbox's: written to, or spoken with, it would break both. */
+const LEFT: readonly (readonly [...Key, why: string])[] = [
+  ['cuckoo', 'database', 'connection', 'not imported, the database of the other sandbox'],
+  ['cuckoo', 'cuckoo', 'rooter', 'not imported, the socket of the other sandbox'],
+];
+
+/**
+ * Files of Cuckoo 0.4 to 2.0.7 and CAPE as they are written today. Lines are renamed where they stand; of a line that moved a
+ * comment stays. `changes` are sentences.
+ */
+export function migrate(given: ReadonlyMap<string, string>): {
+  files: ReadonlyMap<string, string>;
+  changes: readonly string[];
+} {
+  const files: Files = new Map(given);
+  const changes: string[] = [];
+  for (const [file, section, key, to] of RENAMED) rename(files, [file, section, key], to, changes);
+  for (const { section, key } of entriesOf(files, 'qemu'))
+    if (key === 'kernel_path') rename(files, ['qemu', section, key], 'kernel', changes);
+  for (const [from, to] of MOVED) move(files, from, to, changes);
+  moveSnifferInterface(files, changes);
+  moveVpns(files, changes);
+  for (const [file, section, key, why] of LEFT) leave(files, [file, section, key], why, changes);
+  return { files, changes };
+}
+
+function entriesOf(files: Files, name: string): readonly IniEntry[] {
+  return parseIni({ file: name, text: files.get(name) ?? '' }, new Findings()).entries;
+}
+
+function valueOf(files: Files, [file, section, key]: Key): string | undefined {
+  return entriesOf(files, file).find((entry) => entry.section === section && entry.key === key)?.value;
+}
+
+function edit(files: Files, name: string, by: (text: string) => string): void {
+  files.set(name, by(files.get(name) ?? ''));
+}
+
+function rename(files: Files, from: Key, to: string, changes: string[]): void {
+  const [file, section, key] = from;
+  if (valueOf(files, from) === undefined || valueOf(files, [file, section, to]) !== undefined) return;
+  edit(files, file, (text) => renameKey(text, section, key, to));
+  changes.push(`${file}.conf: [${section}] ${key} is called ${to}`);
+}
+
+function move(files: Files, from: Key, to: Key, changes: string[]): void {
+  const value = valueOf(files, from);
+  if (value === undefined) return;
+  const [file, section, key] = from;
+  const [toFile, toSection, toKey] = to;
+  const where = `${toFile === file ? '' : `${toFile}.conf `}[${toSection}] ${toKey}`;
+  if (valueOf(files, to) === undefined && value !== '')
+    edit(files, toFile, (text) => setKey(text, toSection, toKey, value));
+  edit(files, file, (text) => commentOut(text, section, key, `now ${where}`));
+  changes.push(`${file}.conf: [${section}] ${key} is now ${where}`);
+}
+
+/** Until 1.2 the sniffer had one interface for all machines; since then the machinery has. */
+function moveSnifferInterface(files: Files, changes: string[]): void {
+  const from: Key = ['auxiliary', 'sniffer', 'interface'];
+  const [machinery = ''] = splitList(valueOf(files, ['cuckoo', 'cuckoo', 'machinery']) ?? '');
+  if (!files.has(machinery) || valueOf(files, [machinery, machinery, 'interface']) !== undefined) return;
+  move(files, from, [machinery, machinery, 'interface'], changes);
+}
+
+/** The vpn.conf of 2.0-rc1 and rc2 is part of routing.conf. */
+function moveVpns(files: Files, changes: string[]): void {
+  const entries = entriesOf(files, 'vpn');
+  files.delete('vpn');
+  if (entries.length === 0) return;
+  for (const { section, key, value } of entries) {
+    if (section === 'vpn' && key === 'auto_rt') continue;
+    edit(files, 'routing', (text) => {
+      const with_ = hasSection(text, section) ? text : addSection(text, section, []);
+      return valueOf(files, ['routing', section, key]) === undefined
+        ? setKey(with_, section, key, value)
+        : with_;
+    });
+  }
+  changes.push('vpn.conf is part of routing.conf');
+}
+
+function leave(files: Files, key: Key, why: string, changes: string[]): void {
+  const [file, section, name] = key;
+  if ((valueOf(files, key) ?? '') === '') return;
+  edit(files, file, (text) => commentOut(text, section, name, why));
+  changes.push(`${file}.conf: [${section}] ${name} is ${why}`);
+}
