@@ -19,15 +19,10 @@ import { channelOf, guestOf, type MachineLab, type OpenMachineLab } from './labs
 /** Loaded when it is wanted: a fake lab must not wait for what only QEMU's needs. */
 const LABS: Readonly<Record<MachineryName, () => Promise<OpenMachineLab>>> = {
   qemu: async () => (await import('./labs/qemu.js')).openQemuLab,
-  kvm: () => notYet('kvm'),
-  virtualbox: () => notYet('virtualbox'),
+  kvm: async () => (await import('./labs/kvm.js')).openKvmLab,
+  virtualbox: async () => (await import('./labs/virtualbox.js')).openVirtualBoxLab,
   fake: async () => (await import('./labs/fake.js')).openFakeLab,
 };
-
-/** @throws CONFIG_INVALID */
-async function notYet(kind: MachineryName): Promise<never> {
-  throw new SandboxError('CONFIG_INVALID', `machinery ${kind} is configured, but this version cannot run it`);
-}
 
 export interface LabOptions {
   readonly home: HomePaths;

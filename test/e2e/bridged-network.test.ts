@@ -170,7 +170,6 @@ describe('a guest on a bridge', () => {
     });
     expect(await lab.play('refusals')).toEqual({
       ...{ lost, finish: lost },
-      noRooter: refused('ROUTE_UNAVAILABLE', /start `malkoha rooter` as root/),
       noInterface: refused('CAPTURE_FAILED', /which interface lin1 is behind: name it/),
       otherInterface: refused('CAPTURE_FAILED', /behind the interface vboxnet9, .* lo, br0, v0/),
       noneButNoInterface: refused('CAPTURE_FAILED', /which interface lin1 is behind/),

@@ -19,6 +19,8 @@ const BZIP2: HostPackage = {
   why: 'packs the archives that the REST API gives out',
 };
 
+const TCPDUMP: HostPackage = { apt: 'tcpdump', program: 'tcpdump', why: 'captures packets on bridges' };
+
 /** What an API alone needs. */
 export const API_PACKAGES: readonly HostPackage[] = [BZIP2];
 
@@ -30,8 +32,9 @@ const MACHINERY_PACKAGES: Readonly<Record<MachineryName, readonly HostPackage[]>
     BZIP2,
     { apt: 'util-linux', program: 'setpriv', why: 'ends the machines when the daemon is killed' },
   ],
-  kvm: [BZIP2],
-  virtualbox: [BZIP2],
+  // libvirt and VirtualBox may be on another host: when they are not there, that is said with what to do.
+  kvm: [TCPDUMP, BZIP2],
+  virtualbox: [TCPDUMP, BZIP2],
   // The API says what to install when it is asked for an archive that it cannot pack.
   fake: [],
 };
@@ -75,9 +78,8 @@ export const TEST_PACKAGES: readonly HostPackage[] = [
   },
   { apt: 'libvirt-clients', program: 'virsh', why: "libvirt's own client, to compare with" },
   { apt: 'qemu-utils', program: 'qemu-img', why: 'makes disk images' },
-  { apt: 'tcpdump', program: 'tcpdump', why: 'captures packets on bridges' },
-  { apt: 'nftables', program: 'nft', why: 'the rules of guests on bridges' },
-  { apt: 'iproute2', program: 'ip', why: 'networks in namespaces of their own' },
+  TCPDUMP,
+  ...ROOTER_PACKAGES,
   { apt: 'openssh-server', program: 'sshd', why: 'a hypervisor on another host' },
 ];
 

@@ -19,8 +19,10 @@ export interface OwnMachinesOptions {
   readonly analyzers: ReadonlyMap<Platform, Analyzer>;
   /** Where they were looked for. */
   readonly analyzersFolder: string;
-  /** The rooter, when it is needed; null: none is configured. @throws ROUTE_UNAVAILABLE when it does not answer */
-  readonly router: ((signal: AbortSignal) => Promise<GuestRouter>) | null;
+  readonly router: GuestRouter & {
+    /** Whether a rooter runs, as far as can be seen without asking it. */
+    isThere(): Promise<boolean>;
+  };
   readonly log: Log;
 }
 
@@ -49,11 +51,13 @@ export function ownMachineLab(
     openNetwork: async (machine, task, signal) => {
       const { id, route, dir, options: asked } = task;
       const builtIn = route === 'inetsim' && !routing.inetsim.enabled;
+      // Cuckoo's `none` needs no rooter; one that runs must be told all the same, for it cuts off who has no route.
+      const unrouted = route === 'none' && routing.none === 'host' && !(await router.isThere());
       return openBridged(
         {
           ...{ machine: own(machine), taskId: id, route, dir, options: asked },
           ...{ sniffer: auxiliary.sniffer, capture: machinery.capture?.bind(machinery) ?? null },
-          ...{ router: (await router?.(signal)) ?? null, noneIsHost: routing.none === 'host' },
+          router: unrouted ? null : router,
           fakenet: builtIn ? await fakenets.at(machine.resultServer.ip) : null,
           turnedTo: routing.inetsim.enabled ? [routing.inetsim.server] : [],
           onNote: (what) => log('info', what, { task: id, machine: machine.name, stage: 'network' }),

@@ -41,10 +41,8 @@ export interface BridgedTask {
   readonly sniffer: SnifferSettings;
   /** Captures instead of tcpdump when a machine has the option `nictrace`. */
   readonly capture: MachineryCapture | null;
-  /** Null: no rooter is configured. */
+  /** Null: the guest is left to the host's own firewall. */
   readonly router: GuestRouter | null;
-  /** `[routing] none = host`: route `none` leaves the guest to the host's own firewall, and needs no rooter. */
-  readonly noneIsHost: boolean;
   /** Plays the route `inetsim`, on the machine's result server's address; null: a real one does, or none. */
   readonly fakenet: FakenetHost | null;
   /** Addresses besides the result server's that the route turns the guest's packets to, such as a real INetSim's. */
@@ -117,13 +115,8 @@ class OpenNetwork implements BridgedNetwork {
   }
 
   private async openRoute(signal: AbortSignal): Promise<void> {
-    const { machine, route, router, noneIsHost, fakenet, taskId, dir } = this.task;
-    if (route === 'none' && noneIsHost) return;
-    if (router === null)
-      throw new SandboxError(
-        'ROUTE_UNAVAILABLE',
-        `${machine.name} has no route ${JSON.stringify(route)}: ${NO_ROOTER}`,
-      );
+    const { machine, route, router, fakenet, taskId, dir } = this.task;
+    if (router === null) return;
     await mustHaveInterface(machine, 'ROUTE_UNAVAILABLE');
     if (route === 'inetsim' && fakenet !== null) {
       const path = join(dir, ARTIFACTS.fakenet);
@@ -221,9 +214,6 @@ class OpenNetwork implements BridgedNetwork {
     }
   }
 }
-
-const NO_ROOTER =
-  'only the rooter can set one up: start `malkoha rooter` as root and name its socket in cuckoo.conf ([cuckoo] rooter)';
 
 /** Who captures. */
 function tracer({ machine, sniffer, capture }: BridgedTask): 'tcpdump' | 'machinery' | 'nobody' {

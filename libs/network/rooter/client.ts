@@ -71,6 +71,11 @@ export class RooterClient implements AsyncDisposable {
     }
   }
 
+  /** Nothing can be asked any more. */
+  get lost(): boolean {
+    return this.#gone.signal.aborted;
+  }
+
   async routes(signal: AbortSignal): Promise<readonly RouteState[]> {
     return this.#ask({ op: 'routes' }, routesResult, signal);
   }

@@ -84,7 +84,11 @@ export const detonated: Scene = async ({ guest, dir }) => {
   const router = new NftRouter();
   const log: string[] = [];
   await using lab = ownMachineLab(new NamespaceMachinery(guest), [MACHINE], {
-    ...{ settings, ca: await CertificateAuthority.create(), router: async () => router },
+    ...{
+      settings,
+      ca: await CertificateAuthority.create(),
+      router: { open: (...wanted) => router.open(...wanted), isThere: async () => true },
+    },
     ...{ analyzers: await findAnalyzers(analyzers), analyzersFolder: analyzers },
     log: (_level, message) => void log.push(message),
   });

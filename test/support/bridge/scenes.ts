@@ -197,7 +197,7 @@ function bridged(dir: string, fakenet: FakenetHost | null, more: Partial<Bridged
   const sniffer = { enabled: true, tcpdump: '/usr/sbin/tcpdump', bpf: '' };
   const options = {
     ...{ machine: MACHINE, taskId: 7, route: 'inetsim', options: null, dir, sniffer, capture: null },
-    ...{ router, noneIsHost: false, fakenet, onNote: (what: string) => void notes.push(what), ...more },
+    ...{ router, fakenet, onNote: (what: string) => void notes.push(what), ...more },
   };
   return { router, notes, options };
 }
@@ -306,10 +306,9 @@ const refusals: Scene = async ({ dir }) => {
   return {
     lost,
     finish: await toldBy(network.finish()),
-    noRooter: await open({ router: null }),
     noInterface: await open({ machine: machine({ interface: '' }) }),
     otherInterface: await open({ machine: machine({ interface: 'vboxnet9' }) }),
-    noneButNoInterface: await open({ route: 'none', noneIsHost: true, machine: machine({ interface: '' }) }),
+    noneButNoInterface: await open({ route: 'none', router: null, machine: machine({ interface: '' }) }),
     nictrace: await open({ machine: machine({ options: ['nictrace'] }) }),
     bpf: await open({ sniffer: { ...options.sniffer, bpf: 'prt 80' } }),
   };
