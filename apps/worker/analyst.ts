@@ -15,7 +15,7 @@ import type { RunEnding, RunError } from '#storage/runs.js';
 import type { Claim } from '#storage/task-details.js';
 import type { Tasks } from '#storage/tasks.js';
 import type { Log } from '../log.js';
-import { detonate, routeOf, type Detonation, type Run } from './detonate.js';
+import { detonate, type Detonation, type Run } from './detonate.js';
 import type { Lab } from './lab.js';
 import { PhaseClock } from './phases.js';
 import { openTaskLog } from './task-log.js';
@@ -123,7 +123,7 @@ function detonation(
   const { timeouts, cuckoo, resultserver } = settings;
   return {
     ...rest,
-    ...{ task, phases, route: routeOf(task) },
+    ...{ task, phases },
     samplePath: task.sample === null ? null : binaryPath(home.binaries, task.sample.sha256),
     timeouts: {
       analysis: task.timeout === 0 ? timeouts.default : task.timeout,
@@ -149,10 +149,9 @@ async function claimed(id: number, lease: MachineLease, by: Analyst): Promise<Cl
 
 async function finish(current: Current, run: Run, signal: AbortSignal, by: Analyst): Promise<Verdict> {
   const { claim, dir, phases } = current;
-  const { outcome, guest, undumped } = run;
+  const { outcome, guest, route, undumped } = run;
   const { id } = claim.task;
   if (dir === null) throw new TypeError('a run ended before it had a folder');
-  const route = routeOf(claim.task);
   const completed = { ...claim.task, status: 'completed' as const, completedOn: new Date(), route };
   await writeTaskFile(dir, { task: taskFileTask(completed), guest, phases: phases.durations, outcome });
   const errors = undumped === null ? [] : [told(undumped.code, reason(undumped))];

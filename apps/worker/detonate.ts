@@ -7,7 +7,7 @@ import type { AgentClient } from '#guest/agent.js';
 import { runAnalysis } from '#guest/run.js';
 import type { Log } from '../log.js';
 import type { MachineLease } from '#machinery/lease.js';
-import type { GuestKind, Lab } from './lab.js';
+import { DEFAULT_GUEST, type GuestKind, type Lab } from './lab.js';
 import type { PhaseClock } from './phases.js';
 import { takeScreenshots } from './shots.js';
 
@@ -19,7 +19,6 @@ export interface Detonation {
   /** storage/binaries/<sha256>; null for a URL. */
   readonly samplePath: string | null;
   readonly timeouts: { readonly analysis: number; readonly critical: number; readonly vmState: number };
-  readonly route: string;
   /** Bytes of one file that the guest may upload. */
   readonly uploadMaxSize: number;
   readonly memoryDump: boolean;
@@ -29,6 +28,8 @@ export interface Detonation {
 
 export interface Run {
   readonly guest: GuestRun;
+  /** That it had. */
+  readonly route: string;
   readonly outcome: Outcome;
   /** The memory dump that was asked for and is not there; the rest of the run is none the worse for it. */
   readonly undumped: SandboxError | null;
@@ -45,14 +46,17 @@ const DUMP_TIMEOUT_MS = 15 * 60_000;
  */
 export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): Promise<Run> {
   const { task, lease, dir, phases, log } = job;
-  await using results = await lab.openResults({ id: task.id, dir, machine: lease.machine });
-  const wanted = { id: task.id, dir, route: job.route, results, options: task.options };
-  await using network = await lab.openNetwork(lease.machine, wanted, signal);
+  const { machine } = lease;
+  const kind = lab.guest?.(machine) ?? DEFAULT_GUEST;
+  const route = parseOptions(task.options).get('route') ?? kind.route;
+  await using results = await lab.openResults({ id: task.id, dir, machine });
+  const wanted = { id: task.id, dir, route, results, options: task.options };
+  await using network = await lab.openNetwork(machine, wanted, signal);
   phases.mark('prepare');
   const startedOn = new Date();
   await startWithin(job.timeouts.vmState, lease, signal);
   phases.mark('start');
-  log('info', 'the machine runs', { machine: lease.machine.name, stage: 'start' });
+  log('info', 'the machine runs', { machine: machine.name, stage: 'start' });
 
   const alive = AbortSignal.any([signal, lease.lost, network.failed, results.failed]);
   let clockAheadMs = 0;
@@ -64,8 +68,6 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   let undumped: SandboxError | null = null;
   {
     await using _camera = camera(lease, dir, log);
-    const { machine } = lease;
-    const kind = lab.guest?.(machine) ?? { known: machine.snapshot === null, bundle: null };
     outcome = await runInGuest(job, { lease, agent: lab.agent(machine), kind, onClock }, alive);
     if (job.memoryDump) undumped = await dumpMemory(job, lease, alive);
   }
@@ -74,7 +76,7 @@ export async function detonate(job: Detonation, lab: Lab, signal: AbortSignal): 
   phases.mark('collect');
 
   const guest = { ...guestRun(lease, startedOn), clockAhead: clockAheadMs / 1000 };
-  return { guest, outcome, undumped };
+  return { guest, route, outcome, undumped };
 }
 
 interface RunningGuest {
@@ -178,9 +180,4 @@ async function startWithin(seconds: number, lease: MachineLease, signal: AbortSi
     lease.suspect(late);
     throw new SandboxError('MACHINE_START_FAILED', late, { cause });
   }
-}
-
-/** Route of the task: its option, else the fake internet. */
-export function routeOf(task: Task): string {
-  return parseOptions(task.options).get('route') ?? 'inetsim';
 }

@@ -22,7 +22,11 @@ export interface GuestKind {
   readonly bundle: AnalyzerBundle | null;
   /** What an operator should do when its agent has none. */
   readonly bring?: string;
+  /** Of tasks that do not ask for one. */
+  readonly route: string;
 }
+
+export const DEFAULT_GUEST: GuestKind = { known: true, bundle: null, route: 'inetsim' };
 
 /** What takes the guest's evidence to disk. */
 interface Evidence extends AsyncDisposable {

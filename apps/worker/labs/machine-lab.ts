@@ -5,7 +5,7 @@ import type { Analyzer } from '#guest/analyzers.js';
 import type { Machinery } from '#machinery/machinery.js';
 import type { OpenOptions } from '#resultserver/resultserver.js';
 import type { Log } from '../../log.js';
-import type { GuestKind, Lab } from '../lab.js';
+import { DEFAULT_GUEST, type GuestKind, type Lab } from '../lab.js';
 
 /** What one kind of machinery needs to be opened. */
 export interface MachineLabOptions {
@@ -34,6 +34,8 @@ export interface MachineLab extends AsyncDisposable, Pick<Lab, 'openNetwork' | '
 export interface OwnGuests {
   /** Where the guests look for the result server: it must listen there. */
   readonly resultServers: readonly { readonly ip: string; readonly port: number }[];
+  /** Route of tasks that do not ask for one. */
+  readonly route: string;
   /** What is brought along to the machine's guest; null: its agent has an analyzer. */
   analyzer(machine: Machine): Analyzer | null;
   /** What to do when it has none. */
@@ -59,6 +61,6 @@ export function channelOf({ own }: MachineLab, machine: Machine): Pick<OpenOptio
 
 /** What is known of the machine's guest. */
 export function guestOf({ own }: MachineLab, machine: Machine): GuestKind {
-  if (own === undefined) return { known: machine.snapshot === null, bundle: null };
-  return { known: false, bundle: own.analyzer(machine), bring: own.bring(machine) };
+  if (own === undefined) return DEFAULT_GUEST;
+  return { known: false, bundle: own.analyzer(machine), bring: own.bring(machine), route: own.route };
 }

@@ -45,6 +45,7 @@ export function ownMachineLab(
     machinery,
     own: {
       resultServers: distinct(machines),
+      route: routing.route,
       analyzer: ({ platform }) => analyzers.get(platform) ?? null,
       bring: ({ platform }) => howToBring(analyzersFolder, platform),
     },

@@ -87,7 +87,7 @@ export const detonated: Scene = async ({ guest, dir }) => {
     ...{
       settings,
       ca: await CertificateAuthority.create(),
-      router: { open: (...wanted) => router.open(...wanted), isThere: async () => true },
+      router: { open: (wanted) => router.open(wanted), isThere: async () => true },
     },
     ...{ analyzers: await findAnalyzers(analyzers), analyzersFolder: analyzers },
     log: (_level, message) => void log.push(message),
@@ -100,12 +100,16 @@ export const detonated: Scene = async ({ guest, dir }) => {
     openResults: ({ id, dir: to, machine }) => server.open({ id, dir: to, ...channelOf(lab, machine) }),
     guest: (machine) => guestOf(lab, machine),
   };
-  const task = aTask({ target: `${place}.bin`, options: `analpath=${place}`, machine: MACHINE.name });
+  const task = aTask({
+    target: `${place}.bin`,
+    options: `route=inetsim,analpath=${place}`,
+    machine: MACHINE.name,
+  });
   try {
     await using lease = await pool.acquire(task, patience());
     const { outcome } = await detonate(
       {
-        ...{ task, lease, dir: run, samplePath: join(dir, 'sample'), route: 'inetsim', memoryDump: false },
+        ...{ task, lease, dir: run, samplePath: join(dir, 'sample'), memoryDump: false },
         ...{ timeouts: { analysis: 20, critical: 20, vmState: 20 }, uploadMaxSize: 1 << 20 },
         ...{ phases: new PhaseClock(() => undefined), log: () => undefined },
       },
