@@ -68,8 +68,9 @@ Runs the REST API, the machines and a private Redis on this host until Ctrl-C.
 Ctrl-C stops taking work, hands back what cannot finish (it stays pending) and
 exits; a second Ctrl-C ends everything at once.
 
-  --machinery M,…   what runs the machines: qemu, or fake (no hypervisor: guests
-                    are scripted, no sample runs), or both
+  --machinery M,…   what runs the machines: qemu, kvm (libvirt), virtualbox, or
+                    fake (no hypervisor: guests are scripted, no sample runs),
+                    or several of them
                     (default: [cuckoo] machinery in cuckoo.conf, qemu)
   --machines N      how many default guests of each machinery (default: of qemu
                     as many as memory and cores allow, at most 4; of fake 4)
@@ -105,7 +106,8 @@ until it is drained (\`malkoha help machine\`).
 
   --name N          its name in the lab, which its default machines begin with
                     (default: the host's name)
-  --machinery M,…   what runs the machines: qemu, fake, or both
+  --machinery M,…   what runs the machines: qemu, kvm (libvirt), virtualbox,
+                    fake, or several of them
                     (default: [cuckoo] machinery in cuckoo.conf, qemu)
   --machines N      how many default guests of each machinery
 ${PLACES_HELP}

@@ -32,8 +32,9 @@ export function renameKey(text: string, section: string, key: string, to: string
   const lines = split(text);
   for (const at of positions(lines, section, (line) => isKey(line, key))) {
     const { content, end } = lines[at] ?? NO_LINE;
-    const width = content.search(/\s*[:=]/);
-    lines[at] = { content: to + content.slice(width), end };
+    const indent = /^\s*/.exec(content)?.[0] ?? '';
+    const after = content.slice(indent.length).search(/\s*[:=]/);
+    lines[at] = { content: indent + to + content.slice(indent.length + after), end };
   }
   return join(lines);
 }

@@ -48,7 +48,7 @@ export function machineFields(platform: Platform) {
     }),
     tags: list([], 'What a task may ask for.'),
     options: words(
-      'nictrace: the hypervisor captures the packets, not tcpdump. noagent: the guest has no agent; its packets are\nkept, and its machine is stopped when the time is up.',
+      'nictrace: the hypervisor captures the packets, where it can (VirtualBox), not tcpdump. noagent: the guest has no\nagent that could be asked.',
     ),
     reserved: bool(false, 'Kept for tasks that ask for the machine, by its name or by one of its tags.'),
     agent_port: int(8000, 'TCP port of the agent in the guest.', { min: 1, max: 65535 }),

@@ -92,9 +92,9 @@ const RENAMED: readonly (readonly [...Key, to: string])[] = [
 ];
 
 /** What must stay the other sandbox's: written to, or spoken with, it would break both. */
-const LEFT: readonly (readonly [...Key, why: string])[] = [
-  ['cuckoo', 'database', 'connection', 'not imported, the database of the other sandbox'],
-  ['cuckoo', 'cuckoo', 'rooter', 'not imported, the socket of the other sandbox'],
+const LEFT: readonly (readonly [section: string, key: string, why: string])[] = [
+  ['database', 'connection', 'not imported, the database of the other sandbox'],
+  ['cuckoo', 'rooter', 'not imported, the socket of the other sandbox'],
 ];
 
 /**
@@ -113,8 +113,22 @@ export function migrate(given: ReadonlyMap<string, string>): {
   for (const [from, to] of MOVED) move(files, from, to, changes);
   moveSnifferInterface(files, changes);
   moveVpns(files, changes);
-  for (const [file, section, key, why] of LEFT) leave(files, [file, section, key], why, changes);
-  return { files, changes };
+  const left = leaveOthers(files.get('cuckoo') ?? '');
+  if (files.has('cuckoo')) files.set('cuckoo', left.text);
+  return { files, changes: [...changes, ...left.changes.map((change) => `cuckoo.conf: ${change}`)] };
+}
+
+/** Of a cuckoo.conf, or a layer of it. */
+export function leaveOthers(given: string): { text: string; changes: readonly string[] } {
+  let text = given;
+  const changes: string[] = [];
+  for (const [section, key, why] of LEFT) {
+    if (valueOf(new Map([['cuckoo', text]]), ['cuckoo', section, key]) === '') continue;
+    const without = commentOut(text, section, key, why);
+    if (without !== text) changes.push(`[${section}] ${key} is ${why}`);
+    text = without;
+  }
+  return { text, changes };
 }
 
 function entriesOf(files: Files, name: string): readonly IniEntry[] {
@@ -171,11 +185,4 @@ function moveVpns(files: Files, changes: string[]): void {
     });
   }
   changes.push('vpn.conf is part of routing.conf');
-}
-
-function leave(files: Files, key: Key, why: string, changes: string[]): void {
-  const [file, section, name] = key;
-  if ((valueOf(files, key) ?? '') === '') return;
-  edit(files, file, (text) => commentOut(text, section, name, why));
-  changes.push(`${file}.conf: [${section}] ${name} is ${why}`);
 }

@@ -58,6 +58,11 @@ export function readConf<S extends Schema>(
   };
 }
 
+/** A value in a message: without the password of an address. */
+function shown(value: string): string {
+  return JSON.stringify(value.replace(/^(\w[\w+.-]*:\/\/[^:@/\s]*):[^@\s]*@/, '$1:…@'));
+}
+
 /** Where a key was set, else where its section begins, else the file. */
 export function placeOf({ file, layers, variables }: ConfSource, section: string, key: string): Place {
   const ini = mergeInis(layers.map((layer) => parseIni(layer, new Findings(), variables)));
@@ -86,7 +91,7 @@ export function readSection<S extends Section>(
     }
     const parsed = field.parse(value);
     if (parsed === undefined) {
-      findings.problem(entry, `[${section}] ${key} = ${JSON.stringify(value)}: expected ${field.accepted}`);
+      findings.problem(entry, `[${section}] ${key} = ${shown(value)}: expected ${field.accepted}`);
       continue;
     }
     if (!off && asksInVain(field, value)) findings.note(entry, `[${section}] ${key}: ${field.doc}`);

@@ -37,7 +37,8 @@ test('errors name file, line, key, what is accepted and the nearest known key', 
   expect(refusal('[api]\nprot = 1')).toBe(
     'cuckoo.conf:2: [api] prot is not a known key; did you mean "port"?',
   );
-  expect(refusal('[database]\nconnection = mysql://x/y')).toContain('sqlite:///<path> or postgresql://');
+  const refused = refusal('[database]\nconnection = mysql://me:s3cret@x/y');
+  expect(refused).toContain('"mysql://me:…@x/y": expected empty, sqlite:///<path> or postgresql://');
   expect(refusal('[api]\nconstructor = 1')).toContain('is not a known key');
 });
 

@@ -86,7 +86,14 @@ describe('config import', () => {
       await mkdir(join(from, 'custom', 'conf', 'kvm.conf.d'), { recursive: true });
       const layer = '[cuckoo1]\nip = 10.9.8.7\n';
       await writeFile(join(from, 'custom', 'conf', 'kvm.conf.d', 'ip.conf'), layer);
-      expect((await malkoha('config', 'import', from)).code).toBe(0);
+      const theirs = '[database]\nconnection = postgresql://cape@localhost/cape\n';
+      await writeFile(join(from, 'custom', 'conf', 'cuckoo.conf'), theirs);
+      const { code, out } = await malkoha('config', 'import', from);
+      expect(code).toBe(0);
+      expect(out).toContain('changed ../custom/conf/cuckoo.conf: [database] connection is not imported');
+      expect(await readFile(join(home, 'custom', 'conf', 'cuckoo.conf'), 'utf8')).toBe(
+        theirs.replace('connection', '# not imported, the database of the other sandbox: connection'),
+      );
       expect(await readFile(join(home, 'custom', 'conf', 'kvm.conf.d', 'ip.conf'), 'utf8')).toBe(layer);
       expect(await conf('default/kvm.conf.default')).toBe(await conf('kvm.conf'));
     } finally {

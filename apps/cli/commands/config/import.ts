@@ -1,10 +1,10 @@
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { checkConf } from '#config/check.js';
 import { CONF_NAMES } from '#config/files.js';
 import { Findings } from '#config/findings.js';
 import { homePaths } from '#config/home.js';
 import { customFolder, layersOf, readTexts, type ConfTexts } from '#config/layers.js';
-import { migrate } from '#config/migrate.js';
+import { leaveOthers, migrate } from '#config/migrate.js';
 import { SandboxError } from '#domain/errors.js';
 import { confVariables } from '../../../conf-variables.js';
 import { confFolder } from '../../conf/folder.js';
@@ -61,11 +61,18 @@ function imported(from: string, to: string, texts: ConfTexts) {
   const { files, changes } = migrate(own);
   const known = CONF_NAMES.flatMap((name) => layersOf(from, name, texts).layers.map(({ file }) => file));
   const made = new Map<string, string>();
+  const others: string[] = [];
   for (const file of known) {
     const text = texts.get(file);
     const custom = relative(customFolder(from), file);
     const target = custom.startsWith('..') ? join(to, relative(from, file)) : join(customFolder(to), custom);
-    if (text !== undefined) made.set(target, text);
+    if (text === undefined) continue;
+    const layer = basename(file).startsWith('cuckoo.conf') || dirname(file).endsWith('cuckoo.conf.d');
+    if (layer && file !== join(from, 'cuckoo.conf')) {
+      const left = leaveOthers(text);
+      made.set(target, left.text);
+      others.push(...left.changes.map((change) => `${relative(to, target)}: ${change}`));
+    } else made.set(target, text);
   }
   for (const name of CONF_NAMES) {
     const text = files.get(name);
@@ -75,5 +82,5 @@ function imported(from: string, to: string, texts: ConfTexts) {
   const left = [...texts.keys()].filter(
     (file) => !taken.has(file) && dirname(file) !== join(from, 'default'),
   );
-  return { made, changes, left };
+  return { made, changes: [...changes, ...others], left };
 }
