@@ -218,9 +218,14 @@ class Capture implements TcpdumpCapture {
   private async verify(how: number | string): Promise<void> {
     const { path } = this.start;
     const { problem, whole, packets, omitted } = this.sink;
-    if (how !== 0) return this.fail(await this.unwanted(how));
-    if (problem !== null)
-      return this.fail(new SandboxError('CAPTURE_FAILED', `${path} is not whole: ${problem}`));
+    if (how !== 0) {
+      this.fail(await this.unwanted(how));
+      return;
+    }
+    if (problem !== null) {
+      this.fail(new SandboxError('CAPTURE_FAILED', `${path} is not whole: ${problem}`));
+      return;
+    }
     const { size } = await stat(path);
     const counters = countersIn(this.words.text);
     if (size !== whole || lacks(counters, packets + omitted)) {

@@ -33,7 +33,7 @@ export class NamespaceGuest implements AsyncDisposable {
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     const guest = new NamespaceGuest(keeper);
-    if (keeper.stdout !== null) await once(keeper.stdout, 'data');
+    await once(keeper.stdout, 'data');
     const inside = String(keeper.pid);
     const ip = (line: string): Promise<string> => command('ip', ...line.split(' '));
     await ip('link set lo up');

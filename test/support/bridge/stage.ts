@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
+import { readCapture } from '#processing/traffic/capture.js';
 import { BRIDGE, GUEST_IP, HOST_IP, type NamespaceGuest } from './guest.js';
 
 /** What a scene runs in: the root of a private network namespace. */
@@ -20,3 +24,17 @@ export const MACHINE: OwnMachine = {
 };
 
 export const patience = (): AbortSignal => AbortSignal.timeout(20_000);
+
+export function told(error: unknown): unknown {
+  if (!(error instanceof SandboxError)) throw error;
+  return { code: error.code, message: error.message };
+}
+
+export const toldBy = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'no error', told);
+
+export async function aborted(signal: AbortSignal): Promise<unknown> {
+  if (!signal.aborted) await once(signal, 'abort', { signal: patience() });
+  return told(signal.reason);
+}
+
+export const captured = (path: string) => readCapture(createReadStream(path), patience());
