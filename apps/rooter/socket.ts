@@ -12,8 +12,9 @@ export interface Audience {
   readonly group: string | null;
 }
 
-const OWNER_ONLY = 0o177;
-const OWNER_AND_GROUP = 0o117;
+/** What a folder and a socket that are made do not permit. */
+const OWNER_ONLY = [0o077, 0o177] as const;
+const OWNER_AND_GROUP = [0o027, 0o117] as const;
 
 /**
  * Listens on a unix socket. Who may ask is decided by the kernel, by the permissions of the socket and its folder: Node
@@ -29,8 +30,11 @@ export async function listen(server: Server, path: string, audience: Audience): 
   const stale = await isStale(path);
   const listening = once(server, 'listening');
   try {
-    as(uid, gid, audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP, () => {
+    as(uid, gid, () => {
+      const [folder, socket] = audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP;
+      process.umask(folder);
       mkdirSync(dirname(path), { recursive: true });
+      process.umask(socket);
       if (stale) unlinkSync(path);
       server.listen(path);
     });
@@ -48,8 +52,8 @@ export async function listen(server: Server, path: string, audience: Audience): 
 }
 
 /** The identity is the whole process's: `work` must be over when it returns, as binding a socket is. */
-function as(uid: number, gid: string | number, mask: number, work: () => void): void {
-  const before = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mask: process.umask(mask) };
+function as(uid: number, gid: string | number, work: () => void): void {
+  const before = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mask: process.umask() };
   const isRoot = before.uid === 0;
   try {
     if (isRoot) process.setegid?.(gid);
@@ -68,7 +72,7 @@ async function identity(
 ): Promise<{ uid: number; gid: string | number }> {
   const folder = await nearest(dirname(path));
   const uid = user === null ? folder.uid : userId(user);
-  return { uid, gid: group ?? folder.gid };
+  return { uid, gid: group === null ? folder.gid : /^\d+$/.test(group) ? Number(group) : group };
 }
 
 /** The first folder on the way up that is there. */
