@@ -28,13 +28,12 @@ const OWNER_AND_GROUP = [0o027, 0o117] as const;
 export async function listen(server: Server, path: string, audience: Audience): Promise<number> {
   const { uid, gid } = await identity(path, audience);
   const stale = await isStale(path);
+  const [folderMask, socketMask] = audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP;
   const listening = once(server, 'listening');
   try {
-    as(uid, gid, () => {
-      const [folder, socket] = audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP;
-      process.umask(folder);
+    as(uid, gid, folderMask, () => {
       mkdirSync(dirname(path), { recursive: true });
-      process.umask(socket);
+      process.umask(socketMask);
       if (stale) unlinkSync(path);
       server.listen(path);
     });
@@ -52,8 +51,8 @@ export async function listen(server: Server, path: string, audience: Audience): 
 }
 
 /** The identity is the whole process's: `work` must be over when it returns, as binding a socket is. */
-function as(uid: number, gid: string | number, work: () => void): void {
-  const before = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mask: process.umask() };
+function as(uid: number, gid: string | number, mask: number, work: () => void): void {
+  const before = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mask: process.umask(mask) };
   const isRoot = before.uid === 0;
   try {
     if (isRoot) process.setegid?.(gid);
