@@ -47,7 +47,7 @@ export async function runRooter(
     addresses: machines.map(({ ip }) => ip),
     owner: { pid: process.pid, start: (await startOf(process.pid)) ?? 0 },
   };
-  await takeOver(base, settings.routing);
+  const wasClean = await takeOver(base, settings.routing);
   await using cleanup = new Cleanup((error) => log('error', `while ending: ${reason(error)}`));
   const ports = cleanup.use(await BridgePorts.watch(interfaces, broken));
 
@@ -68,7 +68,11 @@ export async function runRooter(
   };
   cleanup.use(new Monitor('nft', ['monitor', 'tables'], remake, broken));
   try {
-    const owner = await listen(server.server, place.path, place);
+    const owner = await listen(server.server, place.path, place).catch(async (error: unknown) => {
+      await cleanup[Symbol.asyncDispose]();
+      if (wasClean) await removeTables();
+      throw error;
+    });
     mayServe = (uid) => uid === owner || (place.group !== null && uid !== 0);
     ready();
     log('info', `takes requests at ${place.path} for ${allowed.size} machines`, {
@@ -92,8 +96,12 @@ export async function runRooter(
   return left;
 }
 
-/** Makes our tables, in place of those that a killed rooter left: its guests are cut off, its changes taken back. */
-async function takeOver(base: Omit<Base, 'bridgeNames' | 'before'>, routing: Routing): Promise<void> {
+/**
+ * Makes our tables, in place of those that a killed rooter left: its guests are cut off, its changes taken back.
+ *
+ * @returns false when there was such a rooter: guests of its may still run
+ */
+async function takeOver(base: Omit<Base, 'bridgeNames' | 'before'>, routing: Routing): Promise<boolean> {
   const left = await found();
   const { owner = null, before = [] } = left ?? {};
   if (owner !== null && owner.pid !== base.owner.pid && (await startOf(owner.pid)) === owner.start)
@@ -103,9 +111,10 @@ async function takeOver(base: Omit<Base, 'bridgeNames' | 'before'>, routing: Rou
     );
   await makeTables({ ...base, before });
   // Whoever changes anything has tables first: without them nothing is left.
-  if (left === null) return;
+  if (left === null) return true;
   for (const change of before) await giveBack(change);
   await sweepPassages();
   await sweepTables([routing.rtTable, ...routing.vpns.map(({ rtTable }) => rtTable)]);
   for (const ip of base.addresses) await forgetConnections(ip);
+  return false;
 }

@@ -12,8 +12,9 @@ export interface Audience {
   readonly group: string | null;
 }
 
-const OWNER_ONLY = 0o177;
-const OWNER_AND_GROUP = 0o117;
+/** What a folder and a socket that are made do not permit. */
+const OWNER_ONLY = [0o077, 0o177] as const;
+const OWNER_AND_GROUP = [0o027, 0o117] as const;
 
 /**
  * Listens on a unix socket. Who may ask is decided by the kernel, by the permissions of the socket and its folder: Node
@@ -27,10 +28,12 @@ const OWNER_AND_GROUP = 0o117;
 export async function listen(server: Server, path: string, audience: Audience): Promise<number> {
   const { uid, gid } = await identity(path, audience);
   const stale = await isStale(path);
+  const [folderMask, socketMask] = audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP;
   const listening = once(server, 'listening');
   try {
-    as(uid, gid, audience.group === null ? OWNER_ONLY : OWNER_AND_GROUP, () => {
+    as(uid, gid, folderMask, () => {
       mkdirSync(dirname(path), { recursive: true });
+      process.umask(socketMask);
       if (stale) unlinkSync(path);
       server.listen(path);
     });
@@ -68,7 +71,7 @@ async function identity(
 ): Promise<{ uid: number; gid: string | number }> {
   const folder = await nearest(dirname(path));
   const uid = user === null ? folder.uid : userId(user);
-  return { uid, gid: group ?? folder.gid };
+  return { uid, gid: group === null ? folder.gid : /^\d+$/.test(group) ? Number(group) : group };
 }
 
 /** The first folder on the way up that is there. */

@@ -128,7 +128,7 @@ export const ERRORS = {
   ROUTE_UNAVAILABLE: {
     retry: false,
     http: 422,
-    help: 'Choose a route this machine has: inetsim or drop for the default guest.',
+    help: 'Choose a route that routing.conf has, and see that `malkoha rooter` runs; the default guest has inetsim and drop.',
   },
   CAPTURE_FAILED: { retry: true, http: 503, help: 'Is the analysis folder writable and the disk not full?' },
   CANCELLED: { retry: false, http: 409, help: 'The task was cancelled; submit it again to run it.' },

@@ -1,11 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { RooterClient } from '#network/rooter/client.js';
+import { asUser, end, holder, talk } from '../support/network/rooter-clients.js';
 import { GUEST, HOST, RoutedLab, SERVER, type GuestName } from '../support/network/routed-lab.js';
 import { until } from '../support/until.js';
 
@@ -47,8 +47,8 @@ describe('malkoha rooter', () => {
   });
 
   afterAll(async () => {
-    await client?.[Symbol.asyncDispose]();
-    await lab?.[Symbol.asyncDispose]();
+    await client[Symbol.asyncDispose]();
+    await lab[Symbol.asyncDispose]();
   });
 
   const t = (machine: GuestName) => ['inet', `t_${1 + Object.keys(GUEST).indexOf(machine)}`] as const;
@@ -87,13 +87,12 @@ describe('malkoha rooter', () => {
 
   test('two guests reach each other neither on one bridge nor through the host', async () => {
     const { g1, g2 } = lab.probes;
-    await using first = await client.open(lab.request('g1', 'internet'), never);
-    await using second = await client.open(lab.request('g2', 'internet'), never);
-    await using third = await client.open(lab.request('g3', 'internet'), never);
+    await using _first = await client.open(lab.request('g1', 'internet'), never);
+    await using _second = await client.open(lab.request('g2', 'internet'), never);
+    await using _third = await client.open(lab.request('g3', 'internet'), never);
     await lab.isDropped(['bridge', 'strays'], g1, () => g1.ask('tcp', GUEST.g2, 445));
     await lab.isDropped(['bridge', 'strays'], g2, () => g2.ask('tcp', 'fd00::11', 445));
     await lab.isDropped(t('g1'), g1, () => g1.ask('tcp', GUEST.g3, 445));
-    (void first, second, third);
   });
 
   test('with the route internet a guest leaves by the line, behind its address', async () => {
@@ -112,13 +111,12 @@ describe('malkoha rooter', () => {
 
   test('nobody upstream uses the host as a router while a route is open', async () => {
     const { up1 } = lab.probes;
-    await using lease = await client.open(lab.request('g1', 'internet'), never);
+    await using _lease = await client.open(lab.request('g1', 'internet'), never);
     await lab.upstream.ip('route add 10.0.0.0/8 via 198.51.100.2\nroute add 203.0.113.0/24 via 198.51.100.2');
     await lab.isDropped(STRAYS, up1, () => up1.ask('tcp', GUEST.g3, 445));
     await lab.isDropped(t('g1'), up1, () => up1.ask('tcp', GUEST.g1, 445));
     await lab.isDropped(STRAYS, up1, () => up1.ask('tcp', '203.0.113.77', WEB));
     await lab.upstream.ip('route del 10.0.0.0/8\nroute del 203.0.113.0/24');
-    void lease;
   });
 
   test('two guests have two lines, and changing a line takes the old connections away', async () => {
@@ -151,7 +149,7 @@ describe('malkoha rooter', () => {
 
   test('a line that goes away leaks nothing by another', async () => {
     const { g1 } = lab.probes;
-    await using lease = await client.open(lab.request('g1', 'here'), never);
+    await using _lease = await client.open(lab.request('g1', 'here'), never);
     await lab.host.run('ip', 'link', 'set', 'up2', 'down');
     try {
       await lab.isDropped(t('g1'), g1, () => g1.ask('tcp', SERVER, WEB));
@@ -161,7 +159,6 @@ describe('malkoha rooter', () => {
     } finally {
       await lab.host.ip('link set up2 up\nroute add default via 203.0.113.1 dev up2 table 77');
     }
-    void lease;
   });
 
   test('with the built-in fake internet every connection ends at its ports', async () => {
@@ -175,7 +172,7 @@ describe('malkoha rooter', () => {
     await host.listen('tcp', HOST, 18443, 'fake tls');
     await host.listen('tcp', HOST, 18000, 'fake any');
     await host.listen('udp', HOST, 15353, 'fake names');
-    await using lease = await client.open(lab.request('g1', 'inetsim', { fakenet }), never);
+    await using _lease = await client.open(lab.request('g1', 'inetsim', { fakenet }), never);
     expect(await g1.ask('tcp', SERVER, WEB)).toContain('fake web');
     expect(await g1.ask('tcp', '8.8.8.8', 443)).toContain('fake tls');
     expect(await g1.ask('tcp', '8.8.8.8', 4444)).toContain('fake any');
@@ -183,7 +180,6 @@ describe('malkoha rooter', () => {
     expect(await g1.ask('udp', HOST, 53)).toContain('fake names');
     expect(await g1.ask('tcp', HOST, 2042)).toContain('results');
     await lab.isDropped(t('g1'), g1, () => g1.ask('udp', '8.8.8.8', 123));
-    void lease;
   });
 
   test('with the route tor everything goes to Tor, and names to its own', async () => {
@@ -193,11 +189,10 @@ describe('malkoha rooter', () => {
     );
     await host.listen('tcp', HOST, 9040, 'tor');
     await host.listen('udp', HOST, 5353, 'tor names');
-    await using lease = await client.open(lab.request('g1', 'tor'), never);
+    await using _lease = await client.open(lab.request('g1', 'tor'), never);
     expect(await g1.ask('tcp', SERVER, WEB)).toContain('tor');
     expect(await g1.ask('udp', '8.8.8.8', 53)).toContain('tor names');
     await lab.isDropped(t('g1'), g1, () => g1.ask('udp', SERVER, 123));
-    void lease;
   });
 
   test('what is not there or not configured is refused by name, and opens nothing', async () => {
@@ -223,24 +218,20 @@ describe('malkoha rooter', () => {
     expect(states.map(({ name, available }) => `${name} ${available}`)).toEqual([
     'none true', 'drop true', 'internet true', 'inetsim true', 'tor true', 'here true', 'filled true', 'gone false',
   ]); // prettier-ignore
-    await using lease = await client.open(lab.request('g1', 'drop'), never);
+    await using _lease = await client.open(lab.request('g1', 'drop'), never);
     await expect(client.open(lab.request('g1', 'drop'), never)).rejects.toThrow(
       'g1 has a route already, for task 1',
     );
-    void lease;
   });
 
   test('a client that is killed leaves its guest cut off, until the machine is asked for again', async () => {
     const { g1 } = lab.probes;
     const line = JSON.stringify({ id: 1, op: 'open', request: lab.request('g1', 'internet') });
-    const holder = spawn(process.execPath, ['-e', HOLD, lab.socket, line], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [answer] = (await once(holder.stdout, 'data')) as [Buffer];
-    expect(JSON.parse(answer.toString())).toMatchObject({ id: 1, ok: true });
+    const held = await holder(lab.socket, line);
+    expect(held.answer).toMatchObject({ id: 1, ok: true });
     expect(await g1.ask('udp', SERVER, 53)).toContain('first');
-    holder.kill('SIGKILL');
-    await once(holder, 'exit');
+    held.process.kill('SIGKILL');
+    await once(held.process, 'exit');
     await until(async () => !(await lab.state()).includes('t_1_from'));
     await lab.isDropped(STRAYS, g1, () => g1.ask('udp', SERVER, 53));
     const lease = await client.open(lab.request('g1', 'drop'), never);
@@ -281,8 +272,10 @@ describe('malkoha rooter', () => {
   });
 
   test('its socket is for its user alone', async () => {
-    const { mode } = await stat(lab.socket);
-    expect((mode & 0o777).toString(8)).toBe('600');
+    const modes = [await stat(lab.socket), await stat(dirname(lab.socket))].map(({ mode }) =>
+      (mode & 0o777).toString(8),
+    );
+    expect(modes).toEqual(['600', '700']);
     await expect(lab.rooter()).rejects.toThrow('another rooter has the rules of this host');
   });
 
@@ -347,6 +340,10 @@ describe('malkoha rooter', () => {
     try {
       await chown(folder, user, user);
       await chmod(folder, 0o711);
+      await expect(lab.rooter(join(folder, 'none', 'x'), '--user', '65531')).rejects.toThrow(
+        /cannot be made.*EACCES/,
+      );
+      expect(await lab.state()).toBe(untouched);
       rooter = await lab.rooter(socket, '--user', String(user), '--group', String(group));
       const { mode, uid, gid } = await stat(socket);
       expect([(mode & 0o777).toString(8), uid, gid]).toEqual(['660', user, group]);
@@ -361,51 +358,3 @@ describe('malkoha rooter', () => {
     }
   });
 });
-
-/** The answers to lines of a connection of its own. */
-async function talk(
-  path: string,
-  lines: readonly string[],
-): Promise<readonly { id: number | null; ok: boolean }[]> {
-  const socket = connect(path);
-  let text = '';
-  socket.on('data', (bytes) => (text += bytes.toString()));
-  socket.end(`${lines.join('\n')}\n`);
-  await once(socket, 'close');
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { id: number | null; ok: boolean });
-}
-
-const HOLD = `
-const socket = require('node:net').connect(process.argv[1]);
-socket.write(process.argv[2] + '\\n');
-socket.pipe(process.stdout);
-`;
-
-async function end(rooter: ChildProcess): Promise<void> {
-  rooter.kill('SIGTERM');
-  expect(await once(rooter, 'exit')).toEqual([0, null]);
-}
-
-/** What a connection of another user gets for a line; or the code of the error. */
-async function asUser(uid: number, gid: number, socket: string, line: string): Promise<string> {
-  const child = spawn(process.execPath, ['-e', ASK, socket, line], {
-    uid,
-    gid,
-    cwd: '/',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  child.stdout.on('data', (bytes: Buffer) => (said += bytes.toString()));
-  await once(child, 'close');
-  return said.trim();
-}
-
-const ASK = `
-const socket = require('node:net').connect(process.argv[1]);
-socket.on('error', ({ code }) => console.log(code));
-socket.end(process.argv[2] + '\\n');
-socket.pipe(process.stdout);
-`;
