@@ -98,6 +98,13 @@ export async function virtualboxMachinery(
     prepared.set(vm.name, since);
   };
 
+  const launch = async (machine: Machine, vm: Vm, by: AbortSignal) => {
+    prepared.delete(vm.name);
+    await control.apply(machine, vm.uuid, by);
+    using _slot = await slots.take('urgent', by);
+    await power.start(vm, by);
+  };
+
   /** Nobody has touched it since. */
   const isPrepared = async ({ name, uuid }: Vm, by: AbortSignal): Promise<boolean> => {
     const since = prepared.get(name);
@@ -134,10 +141,14 @@ export async function virtualboxMachinery(
       const vm = vmOf(machine);
       losses.renew(vm.name);
       if (!(await isPrepared(vm, by))) await restore(vm, by);
-      prepared.delete(vm.name);
-      await control.apply(machine, vm.uuid, by);
-      using _slot = await slots.take('urgent', by);
-      await power.start(vm, by);
+      try {
+        await launch(machine, vm, by);
+      } catch {
+        by.throwIfAborted();
+        // VirtualBox under load fails now and then what it does the next time: once more, from the beginning.
+        await restore(vm, by);
+        await launch(machine, vm, by);
+      }
       losses.watch(vm.name, vm.uuid);
     },
 
