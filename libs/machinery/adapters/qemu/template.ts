@@ -25,7 +25,8 @@ import {
   type Saved,
   type Template,
 } from './parts.js';
-import { startQemu, type QemuProcess } from './process.js';
+import type { QemuProcess } from './process.js';
+import { startQemu } from './start.js';
 import { findQemu, type QemuProgram } from './program.js';
 import { ramDigest } from './ram.js';
 import { openTemplate } from './restore.js';
