@@ -42,7 +42,7 @@ export interface Purpose {
 }
 
 /** Without these QEMU could start programs or gain rights after a guest broke out into it. */
-const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
+export const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 
 /** The userspace network reads whole packets with valid checksums, so nothing is left for a network card to do. */
 const NO_OFFLOADS = [
@@ -51,6 +51,11 @@ const NO_OFFLOADS = [
 ]
   .map((offload) => `${offload}=off`)
   .join(',');
+
+/** The words of `-device` for a network card of the netdev `net`. */
+export function virtioNic(mac: string): string {
+  return `virtio-net-pci,netdev=net,mac=${mac},romfile=,${NO_OFFLOADS}`;
+}
 
 /** x86-64-v2, what today's distributions and their samples are built for; TCG emulates all of it. */
 const TCG_CPU = 'qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt';
@@ -72,7 +77,7 @@ export function hardwareArgs({ accelerator, memoryMb, cmdline }: GuestHardware):
     ...['-device', 'virtio-blk-pci,drive=root'],
     // The same length-prefixed frames as `-netdev stream`, and in QEMU long before 7.2.
     ...['-netdev', `socket,id=net,fd=${FD.net}`],
-    ...['-device', `virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=,${NO_OFFLOADS}`],
+    ...['-device', virtioNic('52:54:00:12:34:56')],
     ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-pci,rng=rng'],
     ...['-chardev', `socket,id=serial,fd=${FD.serial}`, '-device', 'isa-serial,chardev=serial'],
     // A guest that panics, resets or powers off ends its QEMU: that is how losing it is noticed.

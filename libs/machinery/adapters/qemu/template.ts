@@ -269,7 +269,7 @@ async function templateKey(
   );
 }
 
-async function hostProcessor(): Promise<string> {
+export async function hostProcessor(): Promise<string> {
   const lines = (await readFile('/proc/cpuinfo', 'utf8')).split('\n');
   return lines
     .filter((line) => /^(model name|flags)\s/.test(line))

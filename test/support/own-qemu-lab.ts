@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { AgentClient } from '#guest/agent.js';
+import type { AgentAddress } from '#machinery/adapters/qemu/own/attach.js';
+import type { OwnQemuMachine } from '#machinery/adapters/qemu/own/machine.js';
+import { untilSettled } from '#machinery/until.js';
+import { guestLab, type GuestLab } from './guest-lab.js';
+import { aMachine } from './machine.js';
+
+/** Room after the root file system, where a guest may write to its disk. Bytes. */
+export const SPARE = 1 << 20;
+
+const MEGABYTE = 1 << 20;
+
+/** A machine as an operator would describe it: the default guest's kernel and initrd, and its root as a qcow2 disk. */
+export function anOwnQemuMachine(name: string, changes: Partial<OwnQemuMachine> = {}): OwnQemuMachine {
+  return {
+    ...aMachine(name),
+    ...{ interface: '', options: ['virtio'], agentPort: 8000, image: '', kernel: '', initrd: '', mac: '' },
+    ...{ memory: 256, enableKvm: false, cpu: '' },
+    ...changes,
+  };
+}
+
+/** A folder with what an operator has: disk.qcow2 (the root, and SPARE bytes after it), vmlinuz and initrd. */
+export async function ownQemuLab(signal: AbortSignal) {
+  const lab = await guestLab(signal);
+  const { image } = lab.wanted;
+  const folder = join(lab.dir, 'vms');
+  await mkdir(folder);
+  const disk = join(folder, 'disk.qcow2');
+  await img('convert', '-f', 'raw', '-O', 'qcow2', image.root, disk);
+  const root = Math.ceil((await stat(image.root)).size / MEGABYTE) * MEGABYTE;
+  await img('resize', '-q', disk, String(root + SPARE));
+  const machine = (name: string, changes: Partial<OwnQemuMachine> = {}) =>
+    anOwnQemuMachine(name, {
+      ...{ image: disk, kernel: image.kernel, initrd: image.initrd, append: image.cmdline },
+      ...changes,
+    });
+  const agentOf = ({ name }: Pick<OwnQemuMachine, 'name'>, agent: AgentAddress | null) =>
+    agent === null ? lab.agent(name) : new AgentClient((by) => dial(agent, by));
+  return {
+    ...{ lab, folder, disk, machine, agentOf },
+    /** Where the spare room begins, bytes. */
+    spareAt: root,
+    setup: {
+      ...{ path: '', runDir: lab.wanted.runDir, guestsDir: join(lab.dir, 'guests') },
+      wire: ({ name }: OwnQemuMachine) => lab.networks.wire(name),
+    },
+    waitReady: (machine: OwnQemuMachine, agent: AgentAddress | null, by: AbortSignal) =>
+      agentOf(machine, agent).waitReady(by),
+    [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
+  } satisfies AsyncDisposable & { lab: GuestLab };
+}
+
+export type OwnQemuLab = Awaited<ReturnType<typeof ownQemuLab>>;
+
+export async function img(...args: readonly string[]): Promise<void> {
+  await promisify(execFile)('qemu-img', args);
+}
+
+export async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** A connection to a port of this host. */
+export async function dial({ host, port }: AgentAddress, signal: AbortSignal): Promise<Socket> {
+  const socket = connect({ host, port });
+  const connected = new Promise<Socket>((resolve, reject) => {
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', reject);
+  });
+  try {
+    return await untilSettled(connected, signal);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
