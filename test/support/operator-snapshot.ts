@@ -23,8 +23,7 @@ export async function takeSnapshot(
     ...['-machine', 'pc,accel=tcg', '-m', `${memory}M`, '-display', 'none', '-monitor', 'none'],
     ...['-serial', 'null', '-kernel', kernel, '-initrd', initrd, '-append', append],
     ...['-netdev', `user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:${port}-:8000`],
-    ...['-device', `virtio-net-pci,netdev=n,mac=${macOf(machine)},romfile=`],
-    ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-pci,rng=rng'],
+    ...['-device', `virtio-net-pci,netdev=n,mac=${macOf(machine)}`],
     ...['-drive', `if=virtio,index=0,media=disk,format=qcow2,file=${image}`],
     ...['-chardev', 'socket,id=qmp,fd=3', '-mon', 'chardev=qmp,mode=control'],
   ];

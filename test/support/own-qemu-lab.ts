@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AgentClient } from '#guest/agent.js';
 import type { AgentAddress } from '#machinery/adapters/qemu/own/attach.js';
-import type { OwnQemuMachine } from '#machinery/adapters/qemu/own/machine.js';
+import { macOf, type OwnQemuMachine } from '#machinery/adapters/qemu/own/machine.js';
 import { untilSettled } from '#machinery/until.js';
-import { guestLab, type GuestLab } from './guest-lab.js';
+import { addressPlan } from '#network/userspace/addresses.js';
+import { guestAuthority, Networks } from '../../apps/worker/networks.js';
+import { guestLab } from './guest-lab.js';
 import { aMachine } from './machine.js';
 
 /** Room after the root file system, where a guest may write to its disk. Bytes. */
@@ -42,20 +44,27 @@ export async function ownQemuLab(signal: AbortSignal) {
       ...{ image: disk, kernel: image.kernel, initrd: image.initrd, append: image.cmdline },
       ...changes,
     });
+  const networks = new Networks(lab.dir, await guestAuthority(lab.dir), (name) => {
+    const { ip, resultServer, mac } = anOwnQemuMachine(name);
+    return addressPlan({ ip, gateway: resultServer.ip, mac: macOf({ name, mac }) });
+  });
   const agentOf = ({ name }: Pick<OwnQemuMachine, 'name'>, agent: AgentAddress | null) =>
-    agent === null ? lab.agent(name) : new AgentClient((by) => dial(agent, by));
+    new AgentClient((by) => (agent === null ? networks.dialAgent(name, by) : dial(agent, by)));
   return {
     ...{ lab, folder, disk, machine, agentOf },
     /** Where the spare room begins, bytes. */
     spareAt: root,
     setup: {
       ...{ path: '', runDir: lab.wanted.runDir, guestsDir: join(lab.dir, 'guests') },
-      wire: ({ name }: OwnQemuMachine) => lab.networks.wire(name),
+      wire: ({ name }: OwnQemuMachine) => networks.wire(name),
     },
     waitReady: (machine: OwnQemuMachine, agent: AgentAddress | null, by: AbortSignal) =>
       agentOf(machine, agent).waitReady(by),
-    [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
-  } satisfies AsyncDisposable & { lab: GuestLab };
+    async [Symbol.asyncDispose]() {
+      await networks[Symbol.asyncDispose]();
+      await lab[Symbol.asyncDispose]();
+    },
+  };
 }
 
 export type OwnQemuLab = Awaited<ReturnType<typeof ownQemuLab>>;

@@ -52,11 +52,6 @@ const NO_OFFLOADS = [
   .map((offload) => `${offload}=off`)
   .join(',');
 
-/** The words of `-device` for a network card of the netdev `net`. */
-export function virtioNic(mac: string): string {
-  return `virtio-net-pci,netdev=net,mac=${mac},romfile=,${NO_OFFLOADS}`;
-}
-
 /** x86-64-v2, what today's distributions and their samples are built for; TCG emulates all of it. */
 const TCG_CPU = 'qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt';
 
@@ -77,7 +72,7 @@ export function hardwareArgs({ accelerator, memoryMb, cmdline }: GuestHardware):
     ...['-device', 'virtio-blk-pci,drive=root'],
     // The same length-prefixed frames as `-netdev stream`, and in QEMU long before 7.2.
     ...['-netdev', `socket,id=net,fd=${FD.net}`],
-    ...['-device', virtioNic('52:54:00:12:34:56')],
+    ...['-device', `virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=,${NO_OFFLOADS}`],
     ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-pci,rng=rng'],
     ...['-chardev', `socket,id=serial,fd=${FD.serial}`, '-device', 'isa-serial,chardev=serial'],
     // A guest that panics, resets or powers off ends its QEMU: that is how losing it is noticed.

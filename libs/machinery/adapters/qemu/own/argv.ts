@@ -1,4 +1,4 @@
-import { FD, path, SANDBOX, virtioNic } from '../argv.js';
+import { FD, path, SANDBOX } from '../argv.js';
 import { diskArgs, driveFile, type DiskDescriptors, type DiskGraph } from './disk.js';
 import type { TemplateForm } from '../argv.js';
 import type { OwnPlan } from './plan.js';
@@ -8,6 +8,12 @@ export const OWN_FD = { capture: 11, disks: 12 } as const;
 
 /** Where a loadvm template's memory comes from, and QEMU's name for it. */
 export const VM_STATE = 'vmstate';
+
+/**
+ * A snapshot taken behind QEMU's user network has a section for that, which only loads where there is one; one taken
+ * behind a tap loads all the same. Removed before the template is saved: no section then.
+ */
+export const ORIGIN = 'origin';
 
 export interface OwnPurpose {
   readonly form: TemplateForm;
@@ -34,7 +40,6 @@ export function ownHardwareArgs(plan: OwnPlan): readonly string[] {
     ...['-m', `${plan.memory}M`, '-display', 'none', '-monitor', 'none'],
     ...kernelArgs(plan),
     ...nicArgs(plan),
-    ...(plan.isVirtio ? ['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-pci,rng=rng'] : []),
     ...board.extra,
     ...['-chardev', `socket,id=serial,fd=${FD.serial}`, '-serial', 'chardev:serial'],
   ];
@@ -50,7 +55,7 @@ function kernelArgs({ kernel, initrd, append, firmware }: OwnPlan): readonly str
 }
 
 function nicArgs({ board, mac, isVirtio }: OwnPlan): readonly string[] {
-  if (isVirtio) return ['-device', virtioNic(mac)];
+  if (isVirtio) return ['-device', `virtio-net-pci,netdev=net,mac=${mac}`];
   const { option, words, mac: key } = board.nic;
   return [option, `${words},${key}=${mac}`];
 }
@@ -70,6 +75,7 @@ export function ownArgs({ plan, purpose, graph, disks, netdev }: OwnArgs): reado
   const sandbox = plan.network.kind === 'user' ? SANDBOX.replace('spawn=deny', 'spawn=allow') : SANDBOX;
   return [
     ...['-netdev', netdev],
+    ...(purpose.kind === 'snapshot' ? ['-netdev', `user,id=${ORIGIN},restrict=on`] : []),
     ...ownHardwareArgs(plan),
     ...diskArgs(graph, disks),
     ...['-drive', `${drive},cache=unsafe,file=${driveFile(graph)}`],

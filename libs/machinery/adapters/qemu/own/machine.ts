@@ -20,7 +20,7 @@ export interface OwnQemuMachine extends OwnMachine {
   readonly append?: string;
 }
 
-/** The flag in `options` of a Linux guest with drivers for virtio: its disk, its network card and its entropy are that. */
+/** The flag in `options` of a Linux guest with drivers for virtio: its disk and its network card are that. */
 export const VIRTIO = 'virtio';
 
 /** Cuckoo's flag for a guest in which no agent listens. */

@@ -55,7 +55,9 @@ export async function circumstances(
   plan: OwnPlan,
 ): Promise<Pick<OwnSaved, 'qemu' | 'hardware' | 'snapshot' | 'sources'>> {
   const processor = plan.machine.enableKvm ? await hostProcessor() : '';
-  const seen = [ownHardwareArgs(plan), plan.isVirtio, plan.board.drive, processor];
+  // A template of a machine booted behind QEMU's user network has a section for that.
+  const isUser = plan.network.kind === 'user' && plan.machine.snapshot === null;
+  const seen = [ownHardwareArgs(plan), plan.isVirtio, plan.board.drive, processor, isUser];
   const { kernel, initrd } = plan;
   const paths = [...plan.image.chain.map(({ path }) => path), kernel, initrd];
   return {

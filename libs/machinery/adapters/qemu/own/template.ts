@@ -22,6 +22,7 @@ import type { QemuProcess } from '../process.js';
 import { PATH } from '../program.js';
 import { ramDigest } from '../ram.js';
 import { saveSnapshot } from '../snapshot.js';
+import { ORIGIN } from './argv.js';
 import type { AgentAddress, Attachments } from './attach.js';
 import { launchOwn } from './launch.js';
 import { NO_AGENT, type OwnQemuMachine } from './machine.js';
@@ -164,6 +165,7 @@ async function bootAndSave(
   let diskBytes: number;
   try {
     if (isBoot) await ready(wanted, { qemu, agent }, patience);
+    else await qemu.qmp.execute('netdev_del', { id: ORIGIN }, patience);
     wanted.onProgress('saving the template');
     await qemu.qmp.execute('stop', {}, patience); // also writes what is cached of the disk
     diskBytes = await sizeOfDisk(qemu, patience);
