@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { AgentClient } from '#guest/agent.js';
+import { dialTcp } from '#guest/dial.js';
 import { macOf, type OwnQemuMachine } from '#machinery/adapters/qemu/own/machine.js';
 import { freePort } from '#machinery/adapters/qemu/own/net.js';
 import { Qmp } from '#machinery/adapters/qemu/qmp.js';
-import { dial } from './own-qemu-lab.js';
 
 /**
  * What an operator does by hand: boots the machine from its image, waits for the agent, writes something to its disk
@@ -30,7 +30,7 @@ export async function takeSnapshot(
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
   try {
     using qmp = await Qmp.open(qemu.stdio[3] as Duplex, signal);
-    const agent = new AgentClient((by) => dial({ host: '127.0.0.1', port }, by));
+    const agent = new AgentClient(dialTcp('127.0.0.1', port));
     await agent.waitReady(signal);
     const write = `import os; d = os.open('/dev/vda', os.O_RDWR); os.pwrite(d, b'${marker}', ${at}); os.fsync(d); open('/tmp/written', 'w').write('yes')`;
     await agent.execute(`python3 -c "${write}"`, '/', signal);

@@ -1,14 +1,13 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AgentClient } from '#guest/agent.js';
+import { dialTcp } from '#guest/dial.js';
 import type { AgentAddress } from '#machinery/adapters/qemu/own/attach.js';
 import { macOf, type OwnQemuMachine } from '#machinery/adapters/qemu/own/machine.js';
-import { untilSettled } from '#machinery/until.js';
 import { addressPlan } from '#network/userspace/addresses.js';
 import { guestAuthority, Networks } from '../../apps/worker/networks.js';
 import { guestLab } from './guest-lab.js';
@@ -44,14 +43,19 @@ export async function ownQemuLab(signal: AbortSignal) {
       ...{ image: disk, kernel: image.kernel, initrd: image.initrd, append: image.cmdline },
       ...changes,
     });
+  const reference = join(folder, 'disk.time');
+  await writeFile(reference, '');
+  await touch(reference, `--reference=${disk}`);
   const networks = new Networks(lab.dir, await guestAuthority(lab.dir), (name) => {
     const { ip, resultServer, mac } = anOwnQemuMachine(name);
     return addressPlan({ ip, gateway: resultServer.ip, mac: macOf({ name, mac }) });
   });
   const agentOf = ({ name }: Pick<OwnQemuMachine, 'name'>, agent: AgentAddress | null) =>
-    new AgentClient((by) => (agent === null ? networks.dialAgent(name, by) : dial(agent, by)));
+    new AgentClient(agent === null ? (by) => networks.dialAgent(name, by) : dialTcp(agent.host, agent.port));
   return {
-    ...{ lab, folder, disk, machine, agentOf },
+    ...{ folder, disk, machine, agentOf },
+    /** A file that has the time of the disk. */
+    reference,
     /** Where the spare room begins, bytes. */
     spareAt: root,
     setup: {
@@ -69,7 +73,12 @@ export async function ownQemuLab(signal: AbortSignal) {
 
 export type OwnQemuLab = Awaited<ReturnType<typeof ownQemuLab>>;
 
-export async function img(...args: readonly string[]): Promise<void> {
+/** Sets a file's time, whose nanoseconds Node cannot. */
+export async function touch(path: string, how: string): Promise<void> {
+  await promisify(execFile)('touch', [how, path]);
+}
+
+async function img(...args: readonly string[]): Promise<void> {
   await promisify(execFile)('qemu-img', args);
 }
 
@@ -77,19 +86,4 @@ export async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
   return hash.digest('hex');
-}
-
-/** A connection to a port of this host. */
-export async function dial({ host, port }: AgentAddress, signal: AbortSignal): Promise<Socket> {
-  const socket = connect({ host, port });
-  const connected = new Promise<Socket>((resolve, reject) => {
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', reject);
-  });
-  try {
-    return await untilSettled(connected, signal);
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
 }

@@ -108,7 +108,7 @@ describe.each(purposes)('$kind/$form', (purpose) => {
 const clone = { kind: 'clone', form: 'mapped' } as const;
 
 test('only behind the user network may QEMU start a program: the way to the result server', () => {
-  expect(valueOf(argsOf(clone, { interface: 'user' }), '-sandbox')).toContain('spawn=allow');
+  expect(valueOf(argsOf(clone, { interface: 'user' }), '-sandbox')).not.toContain('spawn=deny');
   expect(valueOf(argsOf(clone, { interface: 'br0' }), '-sandbox')).toContain('spawn=deny');
 });
 

@@ -60,6 +60,12 @@ function nicArgs({ board, mac, isVirtio }: OwnPlan): readonly string[] {
   return [option, `${words},${key}=${mac}`];
 }
 
+/**
+ * QEMU's user network starts a program for each connection to the result server, and calls setsid() before it, which
+ * `elevateprivileges` forbids. Neither gains a right: QEMU is nobody, and may become nobody else.
+ */
+const USER_SANDBOX = 'on,obsolete=deny,resourcecontrol=deny';
+
 export interface OwnArgs {
   readonly plan: OwnPlan;
   readonly purpose: OwnPurpose;
@@ -72,7 +78,6 @@ export interface OwnArgs {
 /** The whole command line of one QEMU, without the program itself. */
 export function ownArgs({ plan, purpose, graph, disks, netdev }: OwnArgs): readonly string[] {
   const drive = plan.isVirtio ? 'if=virtio,index=0,media=disk' : plan.board.drive;
-  const sandbox = plan.network.kind === 'user' ? SANDBOX.replace('spawn=deny', 'spawn=allow') : SANDBOX;
   return [
     ...['-netdev', netdev],
     ...(purpose.kind === 'snapshot' ? ['-netdev', `user,id=${ORIGIN},restrict=on`] : []),
@@ -80,7 +85,7 @@ export function ownArgs({ plan, purpose, graph, disks, netdev }: OwnArgs): reado
     ...diskArgs(graph, disks),
     ...['-drive', `${drive},cache=unsafe,file=${driveFile(graph)}`],
     ...['-chardev', `socket,id=qmp,fd=${FD.qmp}`, '-mon', 'chardev=qmp,mode=control'],
-    ...['-sandbox', sandbox],
+    ...['-sandbox', plan.network.kind === 'user' ? USER_SANDBOX : SANDBOX],
     ...memoryArgs(plan, purpose),
     ...(purpose.kind === 'boot' ? [] : ['-S']),
     ...(purpose.kind === 'snapshot' ? ['-loadvm', plan.machine.snapshot ?? ''] : []),

@@ -2,7 +2,6 @@ import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { reason, SandboxError } from '#domain/errors.js';
-import type { MachineCapture } from '../../../machinery.js';
 import type { QemuProcess } from '../process.js';
 import { OWN_FD } from './argv.js';
 
@@ -81,6 +80,12 @@ export class PacketFile {
   async #stopWhenFull(): Promise<void> {
     if ((await this.file.stat()).size >= MAX_FILE_BYTES) await this.#stop();
   }
+}
+
+/** Packets being written to a file. Disposing of it finishes it, but says nothing of what went wrong. */
+export interface MachineCapture extends AsyncDisposable {
+  /** Resolves when the file is whole. @throws CAPTURE_FAILED */
+  finish(): Promise<void>;
 }
 
 /** The captures of machines: one that is asked for while a machine is off begins when it is restored. */

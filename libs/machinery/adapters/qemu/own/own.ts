@@ -1,9 +1,8 @@
-import type { Machinery } from '../../../machinery.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
 import { qemuLifecycle, type QemuLifecycle } from '../lifecycle.js';
 import { Attachments, type AgentAddress, type World } from './attach.js';
-import { Captures } from './capture.js';
+import { Captures, type MachineCapture } from './capture.js';
 import type { OwnProcess } from './launch.js';
 import { networkOf, NO_AGENT, type OwnQemuMachine } from './machine.js';
 import { folderOf, readOwnSaved } from './parts.js';
@@ -28,9 +27,13 @@ export interface OwnQemuSetup extends World {
   readonly onProgress?: (line: string) => void;
 }
 
-type Capturing = QemuLifecycle & Required<Pick<Machinery, 'capture'>>;
+export interface OwnQemuMachinery extends QemuLifecycle {
+  /**
+   * As Machinery has it, also for a machine that is off: then from its next restore on. It may outlive the machine's
+   * stop.
+   */
+  capture(machine: Machine, path: string, signal: AbortSignal): Promise<MachineCapture>;
 
-export interface OwnQemuMachinery extends Capturing {
   /**
    * Where the agent of a running machine is; null behind a wire. Behind QEMU's user network it is another port each run.
    *
