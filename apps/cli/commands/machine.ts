@@ -6,6 +6,7 @@ const MACHINE: Subcommands = {
   disable: () => import('./machine/disable.js'),
   enable: () => import('./machine/enable.js'),
   test: () => import('./machine/test.js'),
+  prepare: () => import('./machine/prepare.js'),
   drain: () => import('./machine/drain.js'),
   add: () => import('./machine/add.js'),
   remove: () => import('./machine/remove.js'),

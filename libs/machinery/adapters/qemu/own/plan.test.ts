@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { SandboxError } from '#domain/errors.js';
 import type { OwnQemuMachine } from './machine.js';
 import { planMachines } from './plan.js';
 import { ownMachine } from './plan.fake.js';
@@ -34,7 +35,7 @@ const plan = (...machines: readonly Partial<OwnQemuMachine>[]) =>
 async function refusal(...machines: readonly Partial<OwnQemuMachine>[]): Promise<string> {
   return await plan(...machines).then(
     () => 'accepted',
-    (error: Error & { code?: string }) => `${error.code}: ${error.message}`,
+    (error: unknown) => (error instanceof SandboxError ? `${error.code}: ${error.message}` : String(error)),
   );
 }
 

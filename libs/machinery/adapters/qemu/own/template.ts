@@ -1,17 +1,5 @@
-import { execFile } from 'node:child_process';
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  open,
-  rename,
-  rm,
-  writeFile,
-  type FileHandle,
-} from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { z } from 'zod';
 import { reason, SandboxError } from '#domain/errors.js';
 import { linkedSignal } from '../../../linked-signal.js';
@@ -19,11 +7,11 @@ import type { TemplateForm } from '../argv.js';
 import { saveState } from '../migration.js';
 import { sha256 } from '../parts.js';
 import type { QemuProcess } from '../process.js';
-import { PATH } from '../program.js';
 import { ramDigest } from '../ram.js';
 import { saveSnapshot } from '../snapshot.js';
 import { ORIGIN } from './argv.js';
 import type { AgentAddress, Attachments } from './attach.js';
+import { ownFiles, img, makeLayer } from './files.js';
 import { launchOwn } from './launch.js';
 import { NO_AGENT, type OwnQemuMachine } from './machine.js';
 import { circumstances, OWN_FILES, type OwnSaved, type Part } from './parts.js';
@@ -53,10 +41,6 @@ const SNAPSHOT_TIMEOUT_MS = 300_000;
 
 const CHECK_TIMEOUT_MS = 120_000;
 const KILL_TIMEOUT_MS = 10_000;
-const IMG_TIMEOUT_MS = 60_000;
-
-/** Room in a layer under an image for what going to a snapshot adds to its tables, bytes. It takes none on the disk. */
-const TABLE_ROOM = 1 << 30;
 
 /**
  * Makes the template of a machine: goes to its snapshot, or boots it and waits for its agent, and saves that. The
@@ -201,64 +185,6 @@ async function seal(path: string, signal: AbortSignal): Promise<Part> {
   await file.chmod(0o444);
   await file.sync();
   return { bytes: (await file.stat()).size, digest: await ramDigest(path, signal) };
-}
-
-/** The image as it is; kernel and initrd as copies that QEMU, whoever it runs as, may open. */
-async function ownFiles(plan: OwnPlan, folder: string) {
-  const handles: FileHandle[] = [];
-  const held = async (path: string) => {
-    const handle = await open(path, 'r');
-    handles.push(handle);
-    return handle;
-  };
-  const copied = async (from: string | null, name: string) => {
-    if (from === null) return null;
-    await copyFile(from, join(folder, name));
-    await chmod(join(folder, name), 0o444);
-    return await held(join(folder, name));
-  };
-  const close = async () => {
-    await Promise.allSettled(handles.map((handle) => handle.close()));
-  };
-  try {
-    const chain: FileHandle[] = [];
-    for (const { path } of plan.image.chain) chain.push(await held(path));
-    const kernel = await copied(plan.kernel, OWN_FILES.kernel);
-    const initrd = await copied(plan.initrd, OWN_FILES.initrd);
-    return { chain, kernel, initrd, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
-async function makeLayer(
-  plan: OwnPlan,
-  { kind, path }: { kind: OwnSaved['kind']; path: string },
-  signal: AbortSignal,
-): Promise<void> {
-  const [image] = plan.image.chain;
-  if (image === undefined) throw new Error('an image without a file');
-  const create = ['create', '-q', '-f', 'qcow2'];
-  if (kind === 'disk') {
-    await img(plan, [...create, '-b', image.path, '-F', image.format, path], signal);
-    return;
-  }
-  await using file = await open(image.path, 'r');
-  const sector = 512;
-  const bytes = Math.ceil((await file.stat()).size / sector) * sector + TABLE_ROOM;
-  await img(plan, [...create, path, String(bytes)], signal);
-}
-
-async function img({ qemuImg }: OwnPlan, args: readonly string[], signal: AbortSignal): Promise<void> {
-  try {
-    await promisify(execFile)(qemuImg, args, { env: { PATH, LC_ALL: 'C' }, timeout: IMG_TIMEOUT_MS, signal });
-  } catch (cause) {
-    signal.throwIfAborted();
-    const { stderr } = cause as { stderr?: unknown };
-    const said = typeof stderr === 'string' && stderr !== '' ? stderr.trim() : reason(cause);
-    throw new SandboxError('TEMPLATE_FAILED', `qemu-img ${args[0]}: ${said.slice(0, 300)}`);
-  }
 }
 
 const blocks = z.array(
