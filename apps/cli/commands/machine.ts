@@ -6,10 +6,10 @@ const MACHINE: Subcommands = {
   disable: () => import('./machine/disable.js'),
   enable: () => import('./machine/enable.js'),
   test: () => import('./machine/test.js'),
-  prepare: () => import('./machine/prepare.js'),
   drain: () => import('./machine/drain.js'),
   add: () => import('./machine/add.js'),
   remove: () => import('./machine/remove.js'),
+  prepare: () => import('./machine/prepare.js'),
 };
 
 export async function run(args: readonly string[]): Promise<number> {

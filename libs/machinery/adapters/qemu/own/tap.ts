@@ -19,8 +19,10 @@ $^F = 255;
 open(my $tun, '+<', '/dev/net/tun') or die "/dev/net/tun: $!\\n";
 my $wanted = pack('a16 s x22', $tap, 0x1002);
 ioctl($tun, 0x400454ca, $wanted) or die "$tap: $!\\n";
-defined POSIX::dup2(fileno($tun), ${FD.net}) or die "$tap: $!\\n";
-POSIX::close(fileno($tun));
+if (fileno($tun) != ${FD.net}) {
+  defined POSIX::dup2(fileno($tun), ${FD.net}) or die "$tap: $!\\n";
+  POSIX::close(fileno($tun));
+}
 exec { $ARGV[0] } @ARGV;
 die "$ARGV[0]: $!\\n";
 `;
