@@ -207,7 +207,7 @@ ${CONNECTION_HELP}
 ${EXIT_HELP}`,
   },
   machine: {
-    summary: 'list, show, test, disable, enable, drain, add, remove machines',
+    summary: 'list, show, test, disable, drain, add, prepare, remove … machines',
     load: () => import('./commands/machine.js'),
     help: `usage: malkoha machine list
        malkoha machine show NAME
@@ -218,6 +218,7 @@ ${EXIT_HELP}`,
        malkoha machine drain --worker NAME [--timeout N]
        malkoha machine add NAME [--machinery M] [KEY=VALUE…]
        malkoha machine remove NAME [--machinery M]
+       malkoha machine prepare NAME
 
 list      what each machine does, and why it does not work
 show      all about one machine: its last error, what waits for it
@@ -230,6 +231,9 @@ drain     disable machines and wait until they are idle; or let a worker end
 add       add a machine of your own to conf/M.conf, which keeps its comments;
           KEYs are those of its section there: label, ip, snapshot, tags …
 remove    take one out of it
+prepare   make the template that a machine of qemu.conf starts from: go to its
+          snapshot, or boot it once and wait for its agent. Needs no daemon;
+          again when its image has changed (docs/howto/qemu-machines.md)
 
   --machinery M     qemu, kvm, virtualbox or fake (default: [cuckoo] machinery
                     in cuckoo.conf; to remove, the one that has it)

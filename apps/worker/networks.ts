@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import type { Machine } from '#domain/machine.js';
 import { CertificateAuthority } from '#network/fakenet/ca.js';
+import { DEFAULT_ADDRESSES, type AddressPlan } from '#network/userspace/addresses.js';
 import { UserspaceNetwork } from '#network/userspace/network.js';
 import type { GuestNetwork, NetworkTask } from './lab.js';
 import { knownRoute } from './labs/routes.js';
@@ -15,13 +16,14 @@ const authorityPem = z.object({ certificate: z.string(), key: z.string(), leafKe
 /** Agents listen here in every guest of the Cuckoo family. */
 const AGENT_PORT = 8000;
 
-/** The userspace networks of the default guests: one a machine, by name, made when its first QEMU is about to start. */
+/** The userspace networks of machines that have one: one a machine, by name, made when its first QEMU is about to start. */
 export class Networks implements AsyncDisposable {
   readonly #open = new Map<string, Promise<UserspaceNetwork>>();
 
   constructor(
     private readonly dir: string,
     private readonly ca: CertificateAuthority,
+    private readonly addresses: (machine: string) => AddressPlan = () => DEFAULT_ADDRESSES,
   ) {}
 
   /** The unix socket that the machine's network card connects to. */
@@ -30,8 +32,8 @@ export class Networks implements AsyncDisposable {
   }
 
   /** A connection to the machine's agent. */
-  async dialAgent(machine: string, signal: AbortSignal) {
-    return (await this.#of(machine)).dial(AGENT_PORT, signal);
+  async dialAgent(machine: string, signal: AbortSignal, port = AGENT_PORT) {
+    return (await this.#of(machine)).dial(port, signal);
   }
 
   /** @throws ROUTE_UNAVAILABLE, CAPTURE_FAILED */
@@ -64,7 +66,10 @@ export class Networks implements AsyncDisposable {
   #of(machine: string): Promise<UserspaceNetwork> {
     const known = this.#open.get(machine);
     if (known !== undefined) return known;
-    const made = UserspaceNetwork.listen({ socketPath: join(this.dir, `${machine}.net`), ca: this.ca });
+    const made = UserspaceNetwork.listen({
+      ...{ socketPath: join(this.dir, `${machine}.net`), ca: this.ca },
+      addresses: this.addresses(machine),
+    });
     this.#open.set(machine, made);
     made.catch(() => this.#open.delete(machine)); // the next test of the machine tries again
     return made;

@@ -9,6 +9,7 @@ const MACHINE: Subcommands = {
   drain: () => import('./machine/drain.js'),
   add: () => import('./machine/add.js'),
   remove: () => import('./machine/remove.js'),
+  prepare: () => import('./machine/prepare.js'),
 };
 
 export async function run(args: readonly string[]): Promise<number> {

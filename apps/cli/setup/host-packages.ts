@@ -78,6 +78,8 @@ export const TEST_PACKAGES: readonly HostPackage[] = [
   },
   { apt: 'libvirt-clients', program: 'virsh', why: "libvirt's own client, to compare with" },
   { apt: 'qemu-utils', program: 'qemu-img', why: 'makes disk images' },
+  { apt: 'qemu-system-arm', program: 'qemu-system-arm', why: 'the boards of own machines' },
+  { apt: 'qemu-system-mips', program: 'qemu-system-mips', why: 'the boards of own machines' },
   TCPDUMP,
   ...ROOTER_PACKAGES,
   { apt: 'openssh-server', program: 'sshd', why: 'a hypervisor on another host' },

@@ -26,6 +26,17 @@ export const DEFAULT_ADDRESSES: AddressPlan = {
   netmask: '255.255.255.0',
 };
 
+/** The plan around a guest whose address is set: `gateway` is what it knows as its result server's address. */
+export function addressPlan({ ip, gateway, mac }: { ip: string; gateway: string; mac: string }): AddressPlan {
+  const network = gateway.slice(0, gateway.lastIndexOf('.'));
+  const free = [3, 4, 5].map((last) => `${network}.${last}`).filter((one) => one !== ip && one !== gateway);
+  return {
+    ...DEFAULT_ADDRESSES,
+    ...{ guestIp: ip, guestMac: mac, gatewayIp: gateway },
+    dnsIp: free[0] ?? DEFAULT_ADDRESSES.dnsIp,
+  };
+}
+
 /** Dotted quad to unsigned 32-bit number. The text is the host's own, not the guest's. */
 export function ipToNumber(text: string): number {
   return text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0) >>> 0;

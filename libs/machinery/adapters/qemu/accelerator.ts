@@ -9,7 +9,7 @@ import type { Accelerator } from './argv.js';
 import { unprivileged } from './identity.js';
 import type { GuestImage } from './parts.js';
 import { MARKER, probeInitramfs } from './probe-image.js';
-import { startQemu } from './process.js';
+import { startQemu } from './start.js';
 import { findQemu, type QemuProgram } from './program.js';
 
 export interface AcceleratorChoice {

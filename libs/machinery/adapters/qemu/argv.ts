@@ -42,7 +42,7 @@ export interface Purpose {
 }
 
 /** Without these QEMU could start programs or gain rights after a guest broke out into it. */
-const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
+export const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 
 /** The userspace network reads whole packets with valid checksums, so nothing is left for a network card to do. */
 const NO_OFFLOADS = [

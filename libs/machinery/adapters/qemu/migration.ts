@@ -3,6 +3,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
+import { FD } from './argv.js';
 import type { QemuProcess } from './process.js';
 import type { Qmp } from './qmp.js';
 
@@ -10,13 +11,13 @@ import type { Qmp } from './qmp.js';
 const MAX_STATE = 64 << 20;
 
 /** RAM that is a shared file stays where it is; progress is told as events. @throws QmpError when QEMU cannot */
-export async function useMigration(qmp: Qmp, signal: AbortSignal): Promise<void> {
+async function useMigration(qmp: Qmp, signal: AbortSignal): Promise<void> {
   const capabilities = ['x-ignore-shared', 'events'].map((capability) => ({ capability, state: true }));
   await qmp.execute('migrate-set-capabilities', { capabilities }, signal);
 }
 
 /** Resolves when all state has moved. Ask before starting it. */
-export async function migrated(qmp: Qmp, signal: AbortSignal): Promise<void> {
+async function migrated(qmp: Qmp, signal: AbortSignal): Promise<void> {
   const ended = (status: unknown) => status === 'completed' || status === 'failed';
   const { data } = await qmp.once('MIGRATION', (event) => ended(event.data['status']), signal);
   if (data['status'] !== 'completed') throw new Error('QEMU could not load the state');
@@ -62,4 +63,17 @@ async function readAll(socket: Socket, signal: AbortSignal): Promise<Buffer> {
     socket.destroy();
   }
   return Buffer.concat(chunks);
+}
+
+/** Loads what saveState() gave into a QEMU that waits for it (`-incoming defer`). */
+export async function loadState(
+  { qmp, migration }: QemuProcess,
+  state: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  await useMigration(qmp, signal);
+  await Promise.all([
+    migrated(qmp, signal),
+    qmp.execute('migrate-incoming', { uri: `fd:${FD.migration}` }, signal).then(() => migration.end(state)),
+  ]);
 }

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { SandboxError, reason } from '#domain/errors.js';
 import type { GuestHardware, TemplateForm } from './argv.js';
 import type { Identity } from './identity.js';
-import type { GuestFiles } from './process.js';
+import type { GuestFiles } from './start.js';
 import type { QemuProgram } from './program.js';
 import { ramDigest } from './ram.js';
 

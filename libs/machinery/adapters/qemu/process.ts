@@ -1,14 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chown, mkdir, mkdtemp, open, rm, stat, type FileHandle } from 'node:fs/promises';
-import { Socket } from 'node:net';
+import { chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve as absolute } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SandboxError } from '#domain/errors.js';
 import { linkedSignal } from '../../linked-signal.js';
-import { until, untilSettled } from '../../until.js';
-import { qemuArgs, type GuestHardware, type Purpose } from './argv.js';
+import { untilSettled } from '../../until.js';
 import { setprivArgs, type Identity } from './identity.js';
 import { PATH, type QemuProgram } from './program.js';
 import { Qmp, QmpClosed } from './qmp.js';
@@ -24,27 +23,23 @@ const SOON_MS = 1_000;
 /** A unix socket's whole path has at most 107 bytes; ours add a folder and a name to it. */
 const MAX_FOLDER = 60;
 
-export interface GuestFiles {
-  readonly kernel: string;
-  readonly initrd: string;
-  /** Read-only disk, raw. */
-  readonly root: string;
-}
+/** What stands at one descriptor of the child, from FD.net (6) on: a descriptor of ours, an unread socket, a pipe, nothing. */
+export type Given = number | Socket | 'pipe' | 'ignore';
 
-export interface QemuStart {
-  readonly program: QemuProgram;
+export interface QemuLaunch {
+  readonly program: Pick<QemuProgram, 'path'>;
   readonly identity: Identity | null;
-  readonly hardware: GuestHardware;
-  readonly files: GuestFiles;
-  readonly purpose: Purpose;
-  /** Descriptor of guest RAM or of the qcow2 with the snapshot; null when this QEMU needs neither. */
-  readonly memory: number | null;
+  /** All of QEMU's arguments. */
+  readonly args: readonly string[];
+  readonly given: readonly Given[];
+  /** The child has its own copies of what it was given. */
+  readonly onSpawned?: () => void;
+  /** A program and its arguments that does something first, with our rights, and then becomes the rest of its arguments. */
+  readonly before?: readonly string[];
   /** Machine name: [A-Za-z0-9_.-]+. */
   readonly machine: string;
   /** Holds the record of this process, and its work folder if QEMU can reach it. */
   readonly runDir: string;
-  /** Unix socket that the guest's network card connects to; null = a cable to nowhere. */
-  readonly wire: string | null;
 }
 
 /** One running QEMU, its control channel and what it left lying about. */
@@ -72,7 +67,7 @@ export interface QemuProcess {
  *
  * @throws MACHINE_START_FAILED with what QEMU said
  */
-export async function startQemu(start: QemuStart, signal: AbortSignal): Promise<QemuProcess> {
+export async function launchQemu(start: QemuLaunch, signal: AbortSignal): Promise<QemuProcess> {
   if (!/^[\w.-]+$/.test(start.machine)) {
     throw new SandboxError(
       'CONFIG_INVALID',
@@ -88,8 +83,9 @@ export async function startQemu(start: QemuStart, signal: AbortSignal): Promise<
   }
 }
 
-async function spawnQemu(start: QemuStart, folder: string, signal: AbortSignal): Promise<QemuProcess> {
-  const child = await spawnWithFiles(start, folder, signal);
+async function spawnQemu(start: QemuLaunch, folder: string, signal: AbortSignal): Promise<QemuProcess> {
+  const child = spawnIn(folder, start);
+  start.onSpawned?.();
   const [qmpStream, migration, serial] = [3, 4, 5].map((fd) => child.stdio[fd] as Duplex) as [
     Duplex,
     Duplex,
@@ -99,7 +95,7 @@ async function spawnQemu(start: QemuStart, folder: string, signal: AbortSignal):
   const console = new Tail(serial);
   for (const stream of [migration, serial, child.stderr]) stream?.on('error', () => undefined); // its end says it all
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(`setpriv did not start: ${error.message}`));
+    child.once('error', (error) => resolve(`it did not start: ${error.message}`));
     child.once('exit', (code, name) =>
       resolve(`QEMU ended (${name ?? `exit ${code}`})${errors.lastLines()}`),
     );
@@ -169,61 +165,22 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
   }
 }
 
-/** Descriptors are duplicated into the child; ours are closed as soon as it has them. */
-async function spawnWithFiles(start: QemuStart, folder: string, signal: AbortSignal): Promise<ChildProcess> {
-  const { files, program, hardware, purpose } = start;
-  await using kernel = await openForQemu(files.kernel, start.identity);
-  await using initrd = await openForQemu(files.initrd, start.identity);
-  await using root = await openForQemu(files.root, start.identity);
-  const wire = start.wire === null ? null : await connectUnread(start.wire, signal);
-  try {
-    const args = [...setprivArgs(start.identity), program.path, ...qemuArgs(hardware, purpose)];
-    return spawn('setpriv', args, {
-      cwd: folder,
-      // A Ctrl-C in our terminal is for us: we stop machines when their time has come.
-      detached: true,
-      env: { PATH, LC_ALL: 'C', TMPDIR: folder },
-      stdio: [
-        ...(['ignore', 'ignore', 'pipe'] as const),
-        ...(['pipe', 'pipe', 'pipe'] as const),
-        wire ?? 'pipe',
-        ...[kernel.fd, initrd.fd, root.fd],
-        start.memory ?? 'ignore',
-      ],
-    });
-  } finally {
-    wire?.destroy();
-  }
-}
-
-/** A connected socket of which not one byte has been read: they are all for QEMU. */
-async function connectUnread(path: string, signal: AbortSignal): Promise<Socket> {
-  const socket = new Socket();
-  socket.pause();
-  try {
-    return await until(signal, (resolve, reject) => {
-      socket.once('error', reject);
-      socket.connect(path, () => resolve(socket));
-      return () => socket.off('error', reject);
-    });
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-}
-
-/** QEMU opens what it is given again, through /proc, as whoever it is: the file itself must let it. */
-async function openForQemu(path: string, identity: Identity | null): Promise<FileHandle> {
-  const file = await open(path, 'r');
-  const { mode } = await file.stat();
-  if (identity !== null && (mode & 0o004) === 0) await file.chmod(mode | 0o444);
-  return file;
+/** Descriptors are duplicated into the child. */
+function spawnIn(folder: string, { program, identity, args, given, before = [] }: QemuLaunch): ChildProcess {
+  const [command = '', ...rest] = [...before, 'setpriv', ...setprivArgs(identity), program.path, ...args];
+  return spawn(command, rest, {
+    cwd: folder,
+    // A Ctrl-C in our terminal is for us: we stop machines when their time has come.
+    detached: true,
+    env: { PATH, LC_ALL: 'C', TMPDIR: folder },
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', ...given],
+  });
 }
 
 /**
  * Beside the record if QEMU can get there, else in the system's temporary folder (root's home is closed to everyone).
  */
-async function makeWorkFolder({ machine, runDir, identity }: QemuStart): Promise<string> {
+async function makeWorkFolder({ machine, runDir, identity }: QemuLaunch): Promise<string> {
   const records = recordsFolder(runDir);
   await mkdir(records, { recursive: true });
   const reachable = records.length <= MAX_FOLDER && (identity === null || (await isOpenToAll(records)));
@@ -238,5 +195,26 @@ async function isOpenToAll(folder: string): Promise<boolean> {
     const { mode } = await stat(at);
     if ((mode & 0o001) === 0) return false;
     if (at === dirname(at)) return true;
+  }
+}
+
+const KILL_TIMEOUT_MS = 10_000;
+
+/** Loads a saved guest into a QEMU that was started for it. @throws MACHINE_START_FAILED, and the QEMU is gone */
+export async function orKill(
+  qemu: QemuProcess,
+  machine: string,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<QemuProcess> {
+  try {
+    await work();
+    return qemu;
+  } catch (error) {
+    // A closed channel says nothing; the process that closed it does.
+    const cause = error instanceof QmpClosed ? new Error((await qemu.endedSoon()) ?? error.message) : error;
+    await qemu.kill(AbortSignal.timeout(KILL_TIMEOUT_MS));
+    signal.throwIfAborted();
+    throw new SandboxError('MACHINE_START_FAILED', `${machine}: its template did not load`, { cause });
   }
 }

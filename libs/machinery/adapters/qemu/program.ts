@@ -19,10 +19,12 @@ export interface QemuProgram {
 
 /** @throws SETUP_MISSING when there is no QEMU for x86-64 guests, or no setpriv to start it safely */
 export async function findQemu(signal: AbortSignal): Promise<QemuProgram> {
-  const [path] = await Promise.all([
-    findProgram('qemu-system-x86_64', 'qemu-system-x86'),
-    findProgram('setpriv', 'util-linux'),
-  ]);
+  await findProgram('setpriv', 'util-linux');
+  return await describeProgram(await findProgram('qemu-system-x86_64', 'qemu-system-x86'), signal);
+}
+
+/** Asks a QEMU what it is. */
+export async function describeProgram(path: string, signal: AbortSignal): Promise<QemuProgram> {
   const [version, accelerators] = await Promise.all([
     output(path, ['--version'], signal),
     output(path, ['-accel', 'help'], signal),
@@ -38,9 +40,13 @@ export async function findQemu(signal: AbortSignal): Promise<QemuProgram> {
   };
 }
 
-/** Absolute path of a program, links resolved. @throws SETUP_MISSING naming the Debian package */
-export async function findProgram(name: string, debianPackage: string): Promise<string> {
-  for (const folder of PATH.split(':')) {
+/** Absolute path of a program, links resolved; looked for in `first` before PATH. @throws SETUP_MISSING naming the Debian package */
+export async function findProgram(
+  name: string,
+  debianPackage: string,
+  first: readonly string[] = [],
+): Promise<string> {
+  for (const folder of [...first, ...PATH.split(':')]) {
     const path = join(folder, name);
     try {
       await access(path, constants.X_OK);
@@ -55,7 +61,8 @@ export async function findProgram(name: string, debianPackage: string): Promise<
 /** Bounded: a program that prints its version takes milliseconds. */
 const ASK_TIMEOUT_MS = 20_000;
 
-async function output(path: string, args: readonly string[], signal: AbortSignal): Promise<string> {
+/** What a program prints. Bounded in time and, by Node, to 1 MB. */
+export async function output(path: string, args: readonly string[], signal: AbortSignal): Promise<string> {
   const { stdout } = await promisify(execFile)(path, args, {
     env: { PATH, LC_ALL: 'C' },
     timeout: ASK_TIMEOUT_MS,

@@ -16,7 +16,8 @@ export async function saveSnapshot(qmp: Qmp, signal: AbortSignal): Promise<void>
   await qmp.execute('blockdev-del', { 'node-name': 'vmfile' }, signal);
 }
 
-async function runJob(qmp: Qmp, command: string, args: object, signal: AbortSignal): Promise<void> {
+/** Runs a job of QEMU's to its end. */
+export async function runJob(qmp: Qmp, command: string, args: object, signal: AbortSignal): Promise<void> {
   const id = `malkoha-${command}`;
   const concluded = qmp.once(
     'JOB_STATUS_CHANGE',

@@ -25,7 +25,8 @@ import {
   type Saved,
   type Template,
 } from './parts.js';
-import { startQemu, type QemuProcess } from './process.js';
+import type { QemuProcess } from './process.js';
+import { startQemu } from './start.js';
 import { findQemu, type QemuProgram } from './program.js';
 import { ramDigest } from './ram.js';
 import { openTemplate } from './restore.js';
@@ -268,7 +269,7 @@ async function templateKey(
   );
 }
 
-async function hostProcessor(): Promise<string> {
+export async function hostProcessor(): Promise<string> {
   const lines = (await readFile('/proc/cpuinfo', 'utf8')).split('\n');
   return lines
     .filter((line) => /^(model name|flags)\s/.test(line))
