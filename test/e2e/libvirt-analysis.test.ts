@@ -47,7 +47,7 @@ describe('an analysis on a machine of libvirt, behind a bridge', () => {
     await writeFile(join(conf, 'kvm.conf'), KVM);
     await writeFile(join(conf, 'routing.conf'), ROUTING);
     rooter = lab.run([join(ROOT, 'malkoha'), 'rooter', '--home', home.dir]);
-    await said(rooter, /ready/i);
+    await said(rooter, /the rooter listens/);
   });
 
   afterAll(async () => {

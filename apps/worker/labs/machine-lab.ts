@@ -34,8 +34,10 @@ export interface MachineLab extends AsyncDisposable, Pick<Lab, 'openNetwork' | '
 export interface OwnGuests {
   /** Where the guests look for the result server: it must listen there. */
   readonly resultServers: readonly { readonly ip: string; readonly port: number }[];
+  /** Whether the guest is known to the result server by its address; else its connections come another way. */
+  byAddress(machine: Machine): boolean;
   /** Route of tasks that do not ask for one. */
-  readonly route: string;
+  route(machine: Machine): string;
   /** What is brought along to the machine's guest; null: its agent has an analyzer. */
   analyzer(machine: Machine): Analyzer | null;
   /** What to do when it has none. */
@@ -56,11 +58,19 @@ export function prefixed(machines: readonly Machine[], prefix: string): readonly
 /** How a guest's uploads come: those of the default guest through its own network (see openNetwork), in our dialect. */
 export function channelOf({ own }: MachineLab, machine: Machine): Pick<OpenOptions, 'dialect' | 'guestIp'> {
   if (own === undefined) return { dialect: 'malkoha', guestIp: null };
-  return { dialect: own.analyzer(machine)?.dialect ?? 'malkoha', guestIp: machine.ip };
+  return {
+    dialect: own.analyzer(machine)?.dialect ?? 'malkoha',
+    guestIp: own.byAddress(machine) ? machine.ip : null,
+  };
 }
 
 /** What is known of the machine's guest. */
 export function guestOf({ own }: MachineLab, machine: Machine): GuestKind {
   if (own === undefined) return DEFAULT_GUEST;
-  return { known: false, bundle: own.analyzer(machine), bring: own.bring(machine), route: own.route };
+  return {
+    known: false,
+    bundle: own.analyzer(machine),
+    bring: own.bring(machine),
+    route: own.route(machine),
+  };
 }

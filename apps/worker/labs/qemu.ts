@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { reason, SandboxError } from '#domain/errors.js';
+import { reason } from '#domain/errors.js';
 import { AgentClient } from '#guest/agent.js';
 import { ensureImage } from '#guest/image/build.js';
 import { chooseAccelerator } from '#machinery/adapters/qemu/accelerator.js';
@@ -12,16 +12,20 @@ import { defaultMachineCount } from '#machinery/sizing.js';
 import { Cleanup } from '../../cleanup.js';
 import { availableMemoryMb } from '../memory.js';
 import { guestAuthority, Networks } from '../networks.js';
+import { openOwnQemuLab } from './own-qemu.js';
 import { prefixed, type MachineLab, type MachineLabOptions } from './machine-lab.js';
 
-/** The default guest under QEMU: built when it is missing, each machine in a userspace network of its own. */
+/**
+ * What QEMU runs: the machines that qemu.conf describes, else the default guest, which is built when it is missing, each
+ * machine in a userspace network of its own.
+ */
 export async function openQemuLab(options: MachineLabOptions, signal: AbortSignal): Promise<MachineLab> {
   const { home, settings, runDir, log } = options;
-  mustBeOurs(options);
   await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
   await mkdir(runDir, { recursive: true });
   await openTo(home.dir, runDir);
   for (const orphan of await reapOrphans(runDir)) log('warn', `ended what a killed worker left: ${orphan}`);
+  if (settings.qemu.machines.length > 0) return await openOwnQemuLab(options, signal);
 
   const ca = await guestAuthority(home.guests);
   const networks = cleanup.use(new Networks(runDir, ca));
@@ -48,15 +52,6 @@ export async function openQemuLab(options: MachineLabOptions, signal: AbortSigna
     agent: (machine) => agent(machine.name),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
-}
-
-/** Machines that would be configured in vain are refused: an operator must not wait for them. @throws CONFIG_INVALID */
-function mustBeOurs({ settings, home }: MachineLabOptions): void {
-  if (settings.qemu.machines.length === 0) return;
-  throw new SandboxError(
-    'CONFIG_INVALID',
-    `${join(home.conf, 'qemu.conf')}: [qemu] machines names machines of your own, which are not supported yet: write auto or a number`,
-  );
 }
 
 /** Builds what is missing: the image, the choice of accelerator, the template. */

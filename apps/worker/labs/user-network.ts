@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { ARTIFACTS } from '#domain/artifacts.js';
+import { reason, SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
+import type { OwnQemuMachinery } from '#machinery/adapters/qemu/own/own.js';
+import type { GuestNetwork, NetworkTask } from '../lab.js';
+import type { ResultPorts } from './result-ports.js';
+import { knownRoute } from './routes.js';
+
+/**
+ * QEMU's user-mode network for one task: the guest reaches the result server and nothing else, its packets are written by
+ * its QEMU.
+ *
+ * @throws ROUTE_UNAVAILABLE for any route that leads somewhere; CAPTURE_FAILED
+ */
+export async function openUserNetwork(
+  { machinery, ports }: { readonly machinery: OwnQemuMachinery; readonly ports: ResultPorts },
+  machine: Machine,
+  { dir, route, results }: NetworkTask,
+  signal: AbortSignal,
+): Promise<GuestNetwork> {
+  if (knownRoute(route, machine) !== 'drop') {
+    const what = `${machine.name} is behind QEMU's user-mode network (interface = user), which has no route ${route}`;
+    throw new SandboxError(
+      'ROUTE_UNAVAILABLE',
+      `${what}: ask for route=drop, or give it interface = malkoha`,
+    );
+  }
+  const capture = await machinery.capture(machine, join(dir, ARTIFACTS.pcap), signal);
+  const taken = ports.open(machine.name, (stream) => results.accept(stream));
+  const failed = new AbortController();
+  const end = async (): Promise<void> => {
+    taken[Symbol.dispose]();
+    await capture.finish();
+  };
+  return {
+    failed: failed.signal,
+    setClock: () => {},
+    finish: async () => {
+      await end().catch((cause: unknown) => {
+        throw new SandboxError('CAPTURE_FAILED', `the packets of ${machine.name}: ${reason(cause)}`, {
+          cause,
+        });
+      });
+    },
+    // Whoever wants to hear of a capture that is not whole has called finish().
+    [Symbol.asyncDispose]: () => end().catch(() => {}),
+  };
+}
