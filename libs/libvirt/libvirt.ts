@@ -32,6 +32,7 @@ const MAX_PAUSE_MS = 5000;
 /** For one attempt. */
 const ATTEMPT_MS = 60_000;
 
+/** virDomainSnapshotRevertFlags, virDomainCreateFlags, virDomainCoreDumpFormat and -Flags. */
 const REVERT = { snapshot: 0, running: 1, paused: 2 } as const;
 const REVERT_FORCE = 4;
 const START_PAUSED = 1;
@@ -215,7 +216,7 @@ export class Libvirt implements AsyncDisposable {
   /** Sends a QMP command, e.g. `{ execute: 'query-status' }`, and returns QEMU's answer. libvirt marks the domain as tainted. */
   async monitorCommand(domain: Domain, command: object, signal: AbortSignal): Promise<unknown> {
     const args = { domain, command: JSON.stringify(command), flags: 0 };
-    const answer = await this.#call('guest', procedures.monitorCommand, args, signal);
+    const answer = await this.#call('long', procedures.monitorCommand, args, signal);
     try {
       return JSON.parse(answer) as unknown;
     } catch (cause) {

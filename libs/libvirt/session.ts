@@ -11,7 +11,7 @@ import { XdrReader } from './xdr.js';
  * Five blocked calls freeze a connection, so calls that wait for different things have connections of their own:
  * - `control`: questions that libvirtd answers from memory, events, and destroy, which must always get through
  * - `guest`: what a QEMU answers in milliseconds, if it is not stuck
- * - `long`: what takes seconds: restore, start, dumps
+ * - `long`: what takes seconds: restore, start, dumps, and monitor commands, which may do the same
  */
 export type Lane = 'control' | 'guest' | 'long';
 
