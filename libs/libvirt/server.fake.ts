@@ -38,7 +38,7 @@ export class FakePeer {
     this.stream.write(encodeFrame(frame));
   }
 
-  reply(to: Frame, body = Buffer.alloc(0)): void {
+  reply(to: Frame, body: Buffer = Buffer.alloc(0)): void {
     this.send({ ...to, type: TYPE.reply, body });
   }
 
@@ -50,7 +50,7 @@ export class FakePeer {
   }
 
   /** A piece of a stream; an empty one ends it. */
-  data(to: Frame, body = Buffer.alloc(0)): void {
+  data(to: Frame, body: Buffer = Buffer.alloc(0)): void {
     this.send({ ...to, type: TYPE.stream, status: STATUS.more, body });
   }
 
