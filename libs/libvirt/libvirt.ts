@@ -1,4 +1,4 @@
-import { LibvirtConnectionLost, LibvirtProtocolError } from './error.js';
+import { LibvirtConnectionLost, LibvirtProtocolError, LibvirtUnreachable } from './error.js';
 import type { Domain, DomainInfo, DomainState, LifecycleEvent, Snapshot } from './layouts.js';
 import { Listeners } from './listeners.js';
 import { procedures, type Procedure } from './procedures.js';
@@ -66,7 +66,13 @@ export class Libvirt implements AsyncDisposable {
    */
   static async connect(uri: string, options: LibvirtOptions, signal: AbortSignal): Promise<Libvirt> {
     const libvirt = new Libvirt(uri, parseLibvirtUri(uri, options), options);
-    await libvirt.#open(signal);
+    try {
+      await withTimeout(ATTEMPT_MS, signal, (by) => libvirt.#open(by));
+    } catch (cause) {
+      signal.throwIfAborted();
+      if ((cause as Error).name !== 'TimeoutError') throw cause;
+      throw new LibvirtUnreachable(`${uri}: no connection within ${ATTEMPT_MS} ms`, { cause });
+    }
     return libvirt;
   }
 
