@@ -141,13 +141,14 @@ export class RpcConnection {
     let unanswered = 0;
     // Ticks, not times: a process that was stopped for a while must not take its peer for dead.
     this.#pinger = setInterval(() => {
-      unanswered = this.#heard ? 0 : unanswered + 1;
+      const silent = !this.#heard;
+      this.#heard = false;
+      unanswered = silent ? unanswered + 1 : 0;
       if (unanswered > maxPings) {
         this.#end(`it did not answer ${maxPings} pings`);
         return;
       }
-      if (!this.#heard) this.#send(keepalive(PING));
-      this.#heard = false;
+      if (silent) this.#send(keepalive(PING));
     }, intervalMs);
     this.#pinger.unref();
   }

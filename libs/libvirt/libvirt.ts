@@ -1,4 +1,4 @@
-import { LibvirtConnectionLost, LibvirtProtocolError } from './error.js';
+import { LibvirtConnectionLost, LibvirtProtocolError, LibvirtUnreachable } from './error.js';
 import type { Domain, DomainInfo, DomainState, LifecycleEvent, Snapshot } from './layouts.js';
 import { Listeners } from './listeners.js';
 import { procedures, type Procedure } from './procedures.js';
@@ -32,6 +32,7 @@ const MAX_PAUSE_MS = 5000;
 /** For one attempt. */
 const ATTEMPT_MS = 60_000;
 
+/** virDomainSnapshotRevertFlags, virDomainCreateFlags, virDomainCoreDumpFormat and -Flags. */
 const REVERT = { snapshot: 0, running: 1, paused: 2 } as const;
 const REVERT_FORCE = 4;
 const START_PAUSED = 1;
@@ -65,7 +66,13 @@ export class Libvirt implements AsyncDisposable {
    */
   static async connect(uri: string, options: LibvirtOptions, signal: AbortSignal): Promise<Libvirt> {
     const libvirt = new Libvirt(uri, parseLibvirtUri(uri, options), options);
-    await libvirt.#open(signal);
+    try {
+      await withTimeout(ATTEMPT_MS, signal, (by) => libvirt.#open(by));
+    } catch (cause) {
+      signal.throwIfAborted();
+      if ((cause as Error).name !== 'TimeoutError') throw cause;
+      throw new LibvirtUnreachable(`${uri}: no connection within ${ATTEMPT_MS} ms`, { cause });
+    }
     return libvirt;
   }
 
@@ -215,7 +222,7 @@ export class Libvirt implements AsyncDisposable {
   /** Sends a QMP command, e.g. `{ execute: 'query-status' }`, and returns QEMU's answer. libvirt marks the domain as tainted. */
   async monitorCommand(domain: Domain, command: object, signal: AbortSignal): Promise<unknown> {
     const args = { domain, command: JSON.stringify(command), flags: 0 };
-    const answer = await this.#call('guest', procedures.monitorCommand, args, signal);
+    const answer = await this.#call('long', procedures.monitorCommand, args, signal);
     try {
       return JSON.parse(answer) as unknown;
     } catch (cause) {

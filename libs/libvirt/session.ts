@@ -1,5 +1,11 @@
 import { RpcConnection } from './connection.js';
-import { LIBVIRT_CODES, LibvirtConnectionLost, LibvirtError, LibvirtUnreachable } from './error.js';
+import {
+  LIBVIRT_CODES,
+  LibvirtConnectionLost,
+  LibvirtError,
+  LibvirtTimeout,
+  LibvirtUnreachable,
+} from './error.js';
 import { PROGRAM, type Frame } from './frame.js';
 import { readLifecycle, type LifecycleEvent } from './layouts.js';
 import { KEEPALIVE_FEATURE, LIFECYCLE_EVENT, LIFECYCLE_MESSAGE, procedures } from './procedures.js';
@@ -11,7 +17,7 @@ import { XdrReader } from './xdr.js';
  * Five blocked calls freeze a connection, so calls that wait for different things have connections of their own:
  * - `control`: questions that libvirtd answers from memory, events, and destroy, which must always get through
  * - `guest`: what a QEMU answers in milliseconds, if it is not stuck
- * - `long`: what takes seconds: restore, start, dumps
+ * - `long`: what takes seconds: restore, start, dumps, and monitor commands, which may do the same
  */
 export type Lane = 'control' | 'guest' | 'long';
 
@@ -58,14 +64,16 @@ export class Session {
         onMessage: (frame) => deliver(frame, options.onLifecycle),
       });
       made.push(connection);
-      await login(connection, options, signal);
+      await login(connection, lane, options, signal);
       return connection;
     };
     try {
       const control = await connect('control');
-      const [guest, long] = await Promise.all([connect('guest'), connect('long')]);
-      await control.call(procedures.registerEvent, LIFECYCLE_EVENT, HANDSHAKE, signal);
-      const session = new Session(transport, { control, guest, long });
+      const session = new Session(transport, {
+        control,
+        guest: await connect('guest'),
+        long: await connect('long'),
+      });
       for (const connection of made) connection.onClosed((error) => session.#lose(error));
       return session;
     } catch (error) {
@@ -113,6 +121,7 @@ export class Session {
 
 async function login(
   connection: RpcConnection,
+  lane: Lane,
   { name, uri, readOnly, pingMs }: SessionOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -129,10 +138,13 @@ async function login(
     if (await connection.call(procedures.supportsFeature, KEEPALIVE_FEATURE, HANDSHAKE, signal)) {
       connection.keepAlive(pingMs);
     }
+    if (lane === 'control')
+      await connection.call(procedures.registerEvent, LIFECYCLE_EVENT, HANDSHAKE, signal);
   } catch (cause) {
     if (cause instanceof LibvirtError)
       throw new LibvirtUnreachable(`${name}: ${cause.message}${hint(cause)}`, { cause });
-    if (cause instanceof LibvirtConnectionLost) throw new LibvirtUnreachable(cause.message, { cause });
+    if (cause instanceof LibvirtConnectionLost || cause instanceof LibvirtTimeout)
+      throw new LibvirtUnreachable(cause.message, { cause });
     throw cause;
   }
 }

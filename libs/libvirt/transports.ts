@@ -82,7 +82,7 @@ function unreachable(name: string, cause: unknown): LibvirtUnreachable {
     ECONNREFUSED: 'nobody listens there: is libvirtd running?',
     EACCES: 'no permission: add the user to the group libvirt, and log in anew',
   };
-  return new LibvirtUnreachable(`${name}: ${hints[code ?? ''] ?? message}`, { cause });
+  return new LibvirtUnreachable(`${name}: ${hints[code ?? ''] ?? `no connection: ${message}`}`, { cause });
 }
 
 /** libvirtd says so once it has accepted our certificate. */
@@ -93,23 +93,20 @@ async function tls(
   signal: AbortSignal,
 ): Promise<Duplex> {
   const name = `${host}:${port}`;
-  const raw = await tcp({ host, port }, signal);
   const socket = connectTls({
-    socket: raw,
     ...(await certificates(pki)),
     host,
+    port,
     ...(isIP(host) === 0 ? { servername: host } : {}),
   });
-  socket.once('close', () => raw.destroy());
   try {
     await once(socket, 'secureConnect', { signal });
     // A refusal of our certificate comes after the handshake, as an alert or a plain end.
-    const first = await Promise.race([firstByte(socket, signal), once(socket, 'close', { signal })]);
-    if (first === WELCOME) return socket;
+    if ((await firstByte(socket, signal)) === WELCOME) return socket;
   } catch (cause) {
     socket.destroy();
     signal.throwIfAborted();
-    throw new LibvirtUnreachable(`${name}: no TLS connection: ${(cause as Error).message}`, { cause });
+    throw unreachable(name, cause);
   }
   socket.destroy();
   throw new LibvirtUnreachable(
@@ -117,12 +114,28 @@ async function tls(
   );
 }
 
+/** The first byte that comes, undefined when the other side hangs up instead. */
 async function firstByte(socket: Duplex, signal: AbortSignal): Promise<number | undefined> {
-  for (;;) {
-    const byte = socket.read(1) as Buffer | null;
-    if (byte !== null) return byte[0];
-    if (socket.readableEnded) return undefined;
-    await Promise.race([once(socket, 'readable', { signal }), once(socket, 'end', { signal })]);
+  const listening = new AbortController();
+  try {
+    return await new Promise((resolve, reject) => {
+      const on = (event: string, listener: (error: Error) => void) => {
+        socket.on(event, listener);
+        listening.signal.addEventListener('abort', () => socket.off(event, listener));
+      };
+      const look = () => {
+        const byte = socket.read(1) as Buffer | null;
+        if (byte !== null) resolve(byte[0]);
+      };
+      on('readable', look);
+      on('end', () => resolve(undefined));
+      on('close', () => resolve(undefined));
+      on('error', reject);
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: listening.signal });
+      look();
+    });
+  } finally {
+    listening.abort();
   }
 }
 

@@ -47,10 +47,13 @@ const PARAMETERS: Readonly<Record<Address['transport'], readonly string[]>> = {
  * @see https://libvirt.org/uri.html#remote-uris
  */
 export function parseLibvirtUri(text: string, options: UriOptions = {}): LibvirtUri {
-  const wrong = (what: string) => new LibvirtUriError(`${JSON.stringify(text)}: ${what}`);
+  const shown = JSON.stringify(text.replace(/(\/\/[^/@:]*):[^/@]*@/, '$1:…@'));
+  const wrong = (what: string) => new LibvirtUriError(`${shown}: ${what}`);
   if (!URL.canParse(text))
     throw wrong('no URI; a libvirt URI looks like qemu:///system or qemu+ssh://user@host/system');
   const url = new URL(text);
+  const [path, user] = [decoded(url.pathname), decoded(url.username)];
+  if (path === null || user === null) throw wrong('a % that is not followed by two hexadecimal digits');
   const [driver = '', transport = url.hostname === '' ? 'unix' : 'tls'] = url.protocol
     .slice(0, -1)
     .split('+');
@@ -64,7 +67,6 @@ export function parseLibvirtUri(text: string, options: UriOptions = {}): Libvirt
   if (transport === 'unix' && url.host !== '')
     throw wrong('a unix socket is on this host: leave the host out');
   if (transport !== 'unix' && url.hostname === '') throw wrong(`the transport "${transport}" needs a host`);
-  const path = decodeURIComponent(url.pathname);
   if (driver === 'qemu' && path !== '/system' && path !== '/session') {
     throw wrong(`the path is "${path}"; qemu has /system and /session`);
   }
@@ -77,7 +79,7 @@ export function parseLibvirtUri(text: string, options: UriOptions = {}): Libvirt
     throw wrong(`the parameter "${name}" is not supported with ${transport}; ${why}`);
   }
   const remote = url.searchParams.get('name') ?? `${driver}://${path}`;
-  return { remote, address: address(transport, url, { ...options, driver, path }) };
+  return { remote, address: address(transport, url, { ...options, driver, path, user }) };
 }
 
 function isTransport(name: string): name is Address['transport'] {
@@ -87,7 +89,7 @@ function isTransport(name: string): name is Address['transport'] {
 function address(
   transport: Address['transport'],
   url: URL,
-  options: UriOptions & { driver: string; path: string },
+  options: UriOptions & { driver: string; path: string; user: string },
 ): Address {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const given = url.searchParams.get('socket');
@@ -105,7 +107,7 @@ function address(
       const target = {
         host,
         port: portOf(url, PORTS.ssh),
-        user: url.username === '' ? userInfo().username : decodeURIComponent(url.username),
+        user: options.user === '' ? userInfo().username : options.user,
         ...(identityFile === null ? {} : { identityFile }),
         ...(knownHosts === null ? {} : { knownHosts }),
         ...(options.agent === undefined ? {} : { agent: options.agent }),
@@ -113,6 +115,14 @@ function address(
       // virt-ssh-helper finds the socket itself, and takes no other.
       return { transport, target, sockets, helper: given === null };
     }
+  }
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
   }
 }
 

@@ -13,26 +13,37 @@ export class ChannelStream extends Duplex {
   readonly #channel: ClientChannel;
   #complaint = '';
 
+  /** `what` names it in errors. */
   constructor(channel: ClientChannel, what: string) {
     super();
     this.#channel = channel;
     channel.on('data', (chunk: Buffer) => {
       if (!this.push(chunk)) channel.pause();
     });
-    channel.on('end', () => this.push(null));
     channel.on('error', (cause: Error) => this.destroy(cause));
     channel.stderr.on('data', (chunk: Buffer) => {
       this.#complaint = (this.#complaint + chunk.toString()).slice(0, MAX_STDERR);
     });
+    // A program's output ends before its status is known: whoever reads must not take a failure for an end.
+    if (channel.type !== 'session') channel.on('end', () => this.push(null));
     channel.on('close', (code?: number | null) => {
       if (code === undefined || code === 0) {
-        if (this.readableEnded) this.destroy();
-        else this.once('end', () => this.destroy()); // what is buffered can still be read
+        this.#end();
         return;
       }
       const said = this.#complaint.trim() || 'it gave no reason';
       this.destroy(new SshError('refused', `${what} ended with ${code ?? 'a signal'}: ${said}`));
     });
+  }
+
+  /** What is buffered can still be read. */
+  #end(): void {
+    if (this.readableEnded) {
+      this.destroy();
+      return;
+    }
+    this.once('end', () => this.destroy());
+    if (this.#channel.type === 'session') this.push(null);
   }
 
   override _read(): void {

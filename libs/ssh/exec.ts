@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ClientChannel } from 'ssh2';
 import { SshError } from './ssh-error.js';
 
@@ -14,6 +15,9 @@ export interface ExecResult {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 }
+
+/** For a program to say its process id, ms. */
+const PID_MS = 2000;
 
 const PID_MARK = '@malkoha-pid:';
 
@@ -73,10 +77,12 @@ export async function collect(
     const { rest } = splitPid(Buffer.concat(stderr));
     return { code, stdout: Buffer.concat(stdout), stderr: rest };
   } catch (why) {
-    channel.close();
-    const { pid } = splitPid(Buffer.concat(stderr));
-    // A kill that fails is not said: what made us give up is what the caller must know.
-    if (given.up && pid !== null) await kill(pid).catch(() => undefined);
+    if (given.up) {
+      const pid = await pidOf(channel, stderr);
+      channel.close();
+      // A kill that fails is not said: what made us give up is what the caller must know.
+      if (pid !== null) await kill(pid).catch(() => undefined);
+    }
     throw why;
   } finally {
     clearTimeout(timer);
@@ -86,6 +92,20 @@ export async function collect(
 
 /** Digits of a process id, the mark and the line's end. */
 const MAX_PID_LINE = PID_MARK.length + 12;
+
+/** Who gives up at once may have to wait for it; null when it does not come. */
+async function pidOf(channel: ClientChannel, stderr: readonly Buffer[]): Promise<string | null> {
+  const signal = AbortSignal.timeout(PID_MS);
+  for (;;) {
+    const { pid } = splitPid(Buffer.concat(stderr));
+    if (pid !== null) return pid;
+    try {
+      await once(channel.stderr, 'data', { signal });
+    } catch {
+      return null;
+    }
+  }
+}
 
 /** Takes our line out; a shell's start-up files may have complained before it. */
 function splitPid(stderr: Buffer): { pid: string | null; rest: Buffer } {

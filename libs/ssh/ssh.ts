@@ -101,6 +101,7 @@ function connection(client: ssh2.Client, name: string): SshConnection {
     what: string,
     ask: (done: (error: Error | undefined, opened: T) => void) => unknown,
     signal: AbortSignal,
+    late: (opened: T) => unknown = (opened) => opened.destroy(),
   ) =>
     new Promise<T>((resolve, reject) => {
       const cancel = () => reject(signal.reason as Error);
@@ -118,16 +119,16 @@ function connection(client: ssh2.Client, name: string): SshConnection {
         ask((error, opened) => {
           signal.removeEventListener('abort', cancel);
           if (error !== undefined) refuse(error);
-          else if (signal.aborted) opened.destroy();
+          else if (signal.aborted) late(opened);
           else resolve(opened);
         });
       } catch (cause) {
         refuse(cause);
       }
     });
-  const run = (argv: readonly string[], signal: AbortSignal) => {
+  const run = (argv: readonly string[], signal: AbortSignal, late?: (channel: ClientChannel) => unknown) => {
     const line = shellLine(argv);
-    return open<ClientChannel>(line, (done) => client.exec(line, done), signal);
+    return open<ClientChannel>(line, (done) => client.exec(line, done), signal, late);
   };
   const kill = async (pid: string) => {
     const signal = AbortSignal.timeout(GOODBYE_MS);
@@ -136,8 +137,13 @@ function connection(client: ssh2.Client, name: string): SshConnection {
     await once(channel, 'close', { signal });
   };
   return {
-    exec: async (argv, limits, signal) =>
-      collect(await run(killable(argv), signal), `${name}: ${argv[0] ?? ''}`, { limits, kill }, signal),
+    exec: async (argv, limits, signal) => {
+      const end = (channel: ClientChannel) =>
+        collect(channel, `${name}: ${argv[0] ?? ''}`, { limits, kill }, signal);
+      // Cancelled on its way, the program has started all the same: it must be killed.
+      const channel = await run(killable(argv), signal, (late) => end(late).catch(() => undefined));
+      return await end(channel);
+    },
     execDuplex: async (argv, signal) =>
       new ChannelStream(await run(argv, signal), `${name}: ${argv.join(' ')}`),
     openUnix: async (path, signal) =>

@@ -78,6 +78,17 @@ describe('ssh', () => {
     await until(async () => (await ssh.exec(alive, LIMITS, never)).code !== 0);
   });
 
+  test('a program that is cancelled as it starts is killed too', async () => {
+    const mark = `7${process.pid}.25`; // nobody else sleeps that long
+    const cancel = new AbortController();
+    const running = ssh.exec(['sleep', mark], LIMITS, cancel.signal);
+    setImmediate(() => cancel.abort(new Error('enough')));
+    await expect(running).rejects.toThrow('enough');
+    const list = () =>
+      ssh.exec(['sh', '-c', 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "'], LIMITS, never);
+    await until(async () => !(await list()).stdout.toString().includes(`sleep ${mark}`));
+  });
+
   test('a program that writes too much is stopped', async () => {
     const flood = ssh.exec(['cat', '/dev/zero'], { timeoutMs: 30_000, maxBytes: 100_000 }, never);
     await expect(flood).rejects.toMatchObject({ kind: 'too-long' });

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface SessionLibvirtd extends AsyncDisposable {
@@ -12,6 +13,8 @@ export interface SessionLibvirtd extends AsyncDisposable {
   readonly uri: string;
   readonly dir: string;
   readonly pid: number;
+  /** By what it listens for. */
+  readonly ports: Readonly<Partial<Record<'tcp' | 'tls', number>>>;
   /** A crash. */
   kill(): Promise<void>;
   /** Starts it again; what its make-believe hypervisor knew is gone. */
@@ -21,11 +24,21 @@ export interface SessionLibvirtd extends AsyncDisposable {
 const NOBODY = 65_534;
 const asRoot = process.getuid?.() === 0;
 
-/**
- * A real libvirtd without privileges and without a network, for the test driver. `settings` are lines of libvirtd.conf;
- * `inside` runs as a shell in its network namespace before it starts.
- */
-export async function startSessionLibvirtd(settings: readonly string[] = []): Promise<SessionLibvirtd> {
+export interface SessionOptions {
+  /** Lines of libvirtd.conf. */
+  readonly settings?: readonly string[];
+  /**
+   * It serves on 127.0.0.1 instead of its unix socket, over plain TCP or TLS. It has no network of its own: it is
+   * handed the sockets, as systemd would.
+   */
+  readonly listen?: readonly ('tcp' | 'tls')[];
+  /** Called with its folder before it starts, for the files that `settings` name. */
+  readonly prepare?: (dir: string) => readonly string[];
+}
+
+/** A real libvirtd without privileges and without a network, for the test driver. */
+export async function startSessionLibvirtd(options: SessionOptions = {}): Promise<SessionLibvirtd> {
+  const { settings = [], listen = [], prepare = () => [] } = options;
   const dir = await mkdtemp(join(tmpdir(), 'lv-'));
   const own = async (path: string) => {
     if (asRoot) await chown(path, NOBODY, NOBODY);
@@ -38,10 +51,16 @@ export async function startSessionLibvirtd(settings: readonly string[] = []): Pr
   const config = join(dir, 'libvirtd.conf');
   await writeFile(
     config,
-    ['max_client_requests = 5', 'log_outputs = "3:stderr"', ...settings, ''].join('\n'),
+    ['max_client_requests = 5', 'log_outputs = "3:stderr"', ...settings, ...prepare(dir), ''].join('\n'),
   );
   const socket = join(dir, 'run/libvirt/libvirt-sock');
-  let child = await launch(dir, config, socket);
+  const listeners = await Promise.all(listen.map(async (kind) => ({ kind, server: await listening() })));
+  const ports = Object.fromEntries(
+    listeners.map(({ kind, server }) => [kind, (server.address() as AddressInfo).port]),
+  );
+  let child = await launch({ dir, config, socket, listeners });
+  // From here on only libvirtd answers there.
+  await Promise.all(listeners.map(({ server }) => once(server.close(), 'close')));
   const end = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -52,6 +71,7 @@ export async function startSessionLibvirtd(settings: readonly string[] = []): Pr
     socket,
     uri: `test:///default?socket=${socket}`,
     dir,
+    ports,
     get pid() {
       return child.pid ?? 0;
     },
@@ -62,7 +82,7 @@ export async function startSessionLibvirtd(settings: readonly string[] = []): Pr
       await mkdir(join(dir, 'run'));
       await chmod(join(dir, 'run'), 0o711);
       await own(join(dir, 'run'));
-      child = await launch(dir, config, socket);
+      child = await launch({ dir, config, socket, listeners: [] });
     },
     async [Symbol.asyncDispose]() {
       await end();
@@ -71,26 +91,60 @@ export async function startSessionLibvirtd(settings: readonly string[] = []): Pr
   };
 }
 
-async function launch(dir: string, config: string, socket: string) {
+interface Launch {
+  readonly dir: string;
+  readonly config: string;
+  readonly socket: string;
+  readonly listeners: readonly { readonly kind: string; readonly server: Server }[];
+}
+
+async function launch({ dir, config, socket, listeners }: Launch) {
   // unshare before setpriv: a network of one's own takes privileges, or else a user namespace.
   const unshare = ['unshare', ...(asRoot ? [] : ['--user', '--map-current-user']), '--net', '--'];
   const drop = asRoot ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
-  const argv = [...unshare, 'setpriv', ...drop, '--pdeathsig', 'KILL', '/usr/sbin/libvirtd', '-f', config];
+  const setpriv = ['setpriv', ...drop, '--pdeathsig', 'KILL'];
+  // Sockets from systemd are for the process id that it names.
+  const activated = ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'];
+  const argv = [
+    ...unshare,
+    ...setpriv,
+    ...(listeners.length === 0 ? [] : activated),
+    ...['/usr/sbin/libvirtd', '-f', config],
+  ];
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {
     cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', HOME: join(dir, 'home'), XDG_RUNTIME_DIR: join(dir, 'run') },
-  });
+    stdio: ['ignore', 'ignore', 'pipe', ...listeners.map(({ server }) => fdOf(server))],
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: join(dir, 'home'),
+      XDG_RUNTIME_DIR: join(dir, 'run'),
+      LISTEN_FDS: String(listeners.length),
+      LISTEN_FDNAMES: listeners.map(({ kind }) => `libvirtd-${kind}.socket`).join(':'),
+    },
+  }) as ChildProcessByStdio<null, null, Readable>;
   const said: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => said.push(chunk));
-  while (!(await answers(socket))) {
+  await once(child, 'spawn');
+  // What is handed over listens already.
+  while (listeners.length === 0 && !(await answers(socket))) {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`libvirtd did not start:\n${Buffer.concat(said).toString()}`);
     }
     await sleep(10);
   }
   return child;
+}
+
+async function listening(): Promise<Server> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** Node has no public way to ask. */
+function fdOf(server: Server): number {
+  return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
 async function answers(path: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -15,6 +15,15 @@ export interface TestSshd extends AsyncDisposable {
   readonly hostKey: string;
   /** A key nobody let in. */
   readonly strangerKey: string;
+  /** Kills the server with all its connections, and starts it again on the same port. */
+  cut(): Promise<void>;
+}
+
+export interface SshdOptions {
+  /** Lines of sshd_config that go before ours. */
+  readonly settings?: readonly string[];
+  /** The folder that is /run/libvirt for those who log in. Only where the tests run as root. */
+  readonly libvirt?: string;
 }
 
 const asRoot = process.getuid?.() === 0;
@@ -23,7 +32,7 @@ const asRoot = process.getuid?.() === 0;
  * An OpenSSH server of our own on 127.0.0.1, with its own keys and configuration. It ends with everything that was
  * started through it: as root in namespaces of its own, where it finds the /run/sshd it insists on.
  */
-export async function startSshd(settings: readonly string[] = []): Promise<TestSshd> {
+export async function startSshd({ settings = [], libvirt }: SshdOptions = {}): Promise<TestSshd> {
   const dir = await mkdtemp(join(tmpdir(), 'sshd-'));
   for (const name of ['host', 'user', 'stranger']) keygen(join(dir, name));
   await writeFile(join(dir, 'authorized_keys'), await readFile(join(dir, 'user.pub')), { mode: 0o600 });
@@ -48,19 +57,24 @@ export async function startSshd(settings: readonly string[] = []): Promise<TestS
   ];
   await writeFile(join(dir, 'sshd_config'), `${config.join('\n')}\n`);
   const sshd = ['/usr/sbin/sshd', '-D', '-e', '-f', join(dir, 'sshd_config')];
-  const inside = ['sh', '-c', 'mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec "$@"', 'sh', ...sshd];
+  const link = libvirt === undefined ? 'true' : `ln -s ${libvirt} /run/libvirt`;
+  const inside = [
+    'sh',
+    '-c',
+    `mount -t tmpfs tmpfs /run && mkdir /run/sshd && ${link} && exec "$@"`,
+    'sh',
+    ...sshd,
+  ];
   const [program = '', ...args] = asRoot
     ? ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...inside]
     : sshd;
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const said: string[] = [];
-  await new Promise<void>((resolve, reject) => {
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      said.push(line);
-      if (line.startsWith('Server listening on')) resolve();
-    });
-    child.once('exit', (code) => reject(new Error(`sshd ended with ${code}: ${said.join('\n')}`)));
-  });
+  let child = await launch(program, args);
+  const end = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(asRoot ? 'SIGKILL' : 'SIGTERM');
+    await exited;
+  };
   return {
     target: {
       host: '127.0.0.1',
@@ -72,15 +86,28 @@ export async function startSshd(settings: readonly string[] = []): Promise<TestS
     dir,
     hostKey,
     strangerKey: join(dir, 'stranger'),
+    cut: async () => {
+      await end();
+      child = await launch(program, args);
+    },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) {
-        const exited = once(child, 'exit');
-        child.kill(asRoot ? 'SIGKILL' : 'SIGTERM');
-        await exited;
-      }
+      await end();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function launch(program: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const said: string[] = [];
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      said.push(line);
+      if (line.startsWith('Server listening on')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`sshd ended with ${code}: ${said.join('\n')}`)));
+  });
+  return child;
 }
 
 export function keygen(file: string, type = 'ed25519', passphrase = ''): void {
