@@ -9,6 +9,9 @@ import { hint, noteUnnamed, readSection, type Conf, type Schema } from './read-c
 export const INTERFACE = /^[^\s/]{1,15}$/;
 export const INTERFACE_WORDS = 'the name of an interface, at most 15 characters';
 
+/** Of the result server, as Cuckoo has it. */
+const USUAL_PORT = 2042;
+
 /** Names of sections, separated by commas. */
 export const NAMES = /^[A-Za-z0-9][\w.-]{0,62}(\s*,\s*[A-Za-z0-9][\w.-]{0,62})*\s*,?$/;
 
@@ -42,10 +45,14 @@ export function machineFields(platform: Platform) {
       '',
       'Where the guest finds the result server. Empty: [resultserver] ip in cuckoo.conf.',
     ),
-    resultserver_port: optionalInt('', 'Its port there. Empty: [resultserver] port in cuckoo.conf.', {
-      min: 1,
-      max: 65535,
-    }),
+    resultserver_port: optionalInt(
+      '',
+      'Its port there. Empty: [resultserver] port in cuckoo.conf; 2042 when that is 0, for a guest must know it.',
+      {
+        min: 1,
+        max: 65535,
+      },
+    ),
     tags: list([], 'What a task may ask for.'),
     options: words(
       'nictrace: the hypervisor captures the packets, where it can (VirtualBox), not tcpdump. noagent: the guest has no\nagent that could be asked.',
@@ -139,7 +146,7 @@ function readMachine<S extends MachineSection>(
     ip: shared.ip,
     resultServer: {
       ip: shared.resultserver_ip || resultServer.ip,
-      port: shared.resultserver_port ?? resultServer.port,
+      port: shared.resultserver_port ?? (resultServer.port || USUAL_PORT),
     },
     snapshot: shared.snapshot || null,
     interface: shared.interface || usual,

@@ -64,6 +64,7 @@ export const QEMU_MACHINE = {
   ),
   memory: ownMemory('Memory of the guest. Empty: 1024M; of arm 256M, of other processors 512M.'),
   cpu: text('', 'Model of the processor, as QEMU calls it. Empty: its default.'),
+  append: text('', "Command line of the kernel that is booted directly. Empty: the architecture's."),
 } as const satisfies Section;
 
 /** MiB; 0 when nothing is written. */
@@ -86,6 +87,8 @@ export interface OwnQemuMachine extends OwnMachine {
   readonly enableKvm: boolean;
   /** Empty: QEMU's default. */
   readonly cpu: string;
+  /** Command line of a kernel that is booted directly; empty: the board's. */
+  readonly append: string;
 }
 
 export interface QemuSettings {
@@ -126,7 +129,17 @@ export function qemuSettings(
 }
 
 function ownMachine({ machine, values }: ReadMachine<typeof QEMU_MACHINE>): OwnQemuMachine {
-  const { image, kernel, initrd, mac, memory, enable_kvm: enableKvm, cpu } = values;
+  const { image, kernel, initrd, mac, memory, enable_kvm: enableKvm, cpu, append } = values;
   const enough = memory === 0 ? (MEMORY.get(machine.arch) ?? OTHER_MEMORY) : memory;
-  return { ...machine, image, kernel, initrd, mac: mac.toLowerCase(), memory: enough, enableKvm, cpu };
+  return {
+    ...machine,
+    image,
+    kernel,
+    initrd,
+    mac: mac.toLowerCase(),
+    memory: enough,
+    enableKvm,
+    cpu,
+    append,
+  };
 }

@@ -71,7 +71,7 @@ export async function openOwnQemuLab(options: MachineLabOptions, signal: AbortSi
         case 'wire':
           return networks.openTask(machine, task);
         case 'user':
-          return openUserNetwork({ machinery, ports }, machine, task, by);
+          return openUserNetwork({ machinery, ports }, own(machine), task, by);
         case 'bridge':
           return lab.openNetwork(machine, task, by);
       }

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import type { Machine } from '#domain/machine.js';
+import type { OwnMachine } from '#domain/machine.js';
+import { parseOptions } from '#domain/task.js';
 import type { OwnQemuMachinery } from '#machinery/adapters/qemu/own/own.js';
+import { leaveOutControl } from '#network/bridged/leave-out-control.js';
 import type { GuestNetwork, NetworkTask } from '../lab.js';
 import type { ResultPorts } from './result-ports.js';
 import { knownRoute } from './routes.js';
@@ -15,8 +17,8 @@ import { knownRoute } from './routes.js';
  */
 export async function openUserNetwork(
   { machinery, ports }: { readonly machinery: OwnQemuMachinery; readonly ports: ResultPorts },
-  machine: Machine,
-  { dir, route, results }: NetworkTask,
+  machine: OwnMachine,
+  { dir, route, results, options }: NetworkTask,
   signal: AbortSignal,
 ): Promise<GuestNetwork> {
   if (knownRoute(route, machine) !== 'drop') {
@@ -26,18 +28,22 @@ export async function openUserNetwork(
       `${what}: ask for route=drop, or give it interface = malkoha`,
     );
   }
-  const capture = await machinery.capture(machine, join(dir, ARTIFACTS.pcap), signal);
+  const path = join(dir, ARTIFACTS.pcap);
+  const capture = await machinery.capture(machine, path, signal);
   const taken = ports.open(machine.name, (stream) => results.accept(stream));
-  const failed = new AbortController();
-  const end = async (): Promise<void> => {
+  let ended: Promise<void> | null = null;
+  const end = (): Promise<void> => (ended ??= close());
+  const close = async (): Promise<void> => {
     taken[Symbol.dispose]();
     await capture.finish();
+    if (parseOptions(options).get('sniffer.debug') !== '1') await leaveOutControl(path, machine);
   };
   return {
-    failed: failed.signal,
+    failed: new AbortController().signal, // a capture that fails is told by finish()
     setClock: () => {},
     finish: async () => {
       await end().catch((cause: unknown) => {
+        if (cause instanceof SandboxError) throw cause;
         throw new SandboxError('CAPTURE_FAILED', `the packets of ${machine.name}: ${reason(cause)}`, {
           cause,
         });

@@ -9,6 +9,7 @@ import type { FakenetSession } from './fakenet-session.js';
 import { captureFilter, checkBpf } from './filter.js';
 import type { GuestRoute, GuestRouter } from './guest-router.js';
 import { interfaceNames } from './interfaces.js';
+import { leaveOutControl } from './leave-out-control.js';
 import { Sightings } from './sightings.js';
 import { startTcpdump, type TcpdumpCapture, type TcpdumpStart } from './tcpdump.js';
 import { findTcpdump } from './tcpdump-program.js';
@@ -183,12 +184,20 @@ class OpenNetwork implements BridgedNetwork {
     if (capture === null) return;
     if (!('finish' in capture)) {
       await capture[Symbol.asyncDispose]();
+      await this.filterCapture();
       return;
     }
     const { dropped, omitted } = await capture.finish();
     if (dropped !== null && dropped > 0)
       this.task.onNote(`${dropped} packets are missing in the capture: the kernel dropped them`);
     if (omitted > 0) this.task.onNote(`${omitted} packets are missing in the capture: it has its full size`);
+  }
+
+  /** A hypervisor's own capture has everything. */
+  private async filterCapture(): Promise<void> {
+    const { machine, dir, options } = this.task;
+    if (parseOptions(options).get('sniffer.debug') === '1') return;
+    await leaveOutControl(join(dir, ARTIFACTS.pcap), machine);
   }
 
   /** What the firewall kept in; asked while the route is open. */
