@@ -51,6 +51,7 @@ function patientAt({ agentPort, resultPort = 2042, patient = {}, machinery = {} 
     section: '[win7] of kvm.conf',
     options: [],
     openNetwork: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    missingAnalyzer: null,
     patience: { bootMs: 1_000, answerMs: 1_500, heardMs: 1_500 },
 
     now: Date.now,

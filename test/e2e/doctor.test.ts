@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openDatabase } from '#storage/database.js';
 import { asNobody, doctorHome, findings, listener, named } from '../support/doctor.js';
+import { startSessionLibvirtd } from '../support/libvirtd-session.js';
 import { freePort } from '../support/malkoha.js';
 import { startRedis } from '../support/redis.js';
 
@@ -236,20 +239,30 @@ test('a home folder whose path is too long for sockets', async () => {
   expect(found).toMatchObject({ status: 'fail', fix: expect.stringContaining('shorter') });
 });
 
-test('libvirt: no socket, a stale one, one that we may not use, one that answers', async () => {
+test('libvirt: no socket, an address that is none, one that we may not use, a stale one, one that answers', async () => {
+  await using libvirtd = await startSessionLibvirtd();
+  const conf = (dsn: string) => KVM.replace(/^dsn = .*$/m, `dsn = ${dsn}`);
   await using home = await doctorHome(OWN);
-  const socket = join(home.dir, 'libvirt-sock');
-  const at = (path: string) => KVM.replace('/nonexistent/libvirt-sock', path);
+  const write = (dsn: string) => writeFile(join(home.dir, 'conf/kvm.conf'), conf(dsn));
   const look = () => named('libvirt', { home: home.dir });
   expect(await look()).toMatchObject({ status: 'fail', fix: expect.stringContaining('libvirtd.socket') });
+  await write('xen:///system');
+  expect(await look()).toMatchObject({ status: 'fail', found: expect.stringContaining('"xen" is not supported') });
 
-  await writeFile(join(home.dir, 'conf/kvm.conf'), at(socket));
-  await using libvirtd = await listener(socket);
-  expect(await look()).toMatchObject({ status: 'ok' });
+  await write(libvirtd.uri);
+  expect(await look()).toMatchObject({ status: 'ok', found: expect.stringMatching(/answers, version \d+\.\d+/) });
+  const all = await findings({ home: home.dir });
+  expect(all.find(({ machine, check }) => machine === 'win7' && check === 'hypervisor')).toMatchObject({
+    status: 'fail',
+    found: expect.stringMatching(/no domain "win7" .*test/),
+  });
   await chmod(home.dir, 0o755);
+  const socket = join(home.dir, 'libvirt-sock');
+  await using other = await listener(socket);
   await chmod(socket, 0o600);
+  await write(`test:///default?socket=${socket}`);
   expect(await asNobody(look)).toMatchObject({ status: 'fail', fix: expect.stringContaining('usermod -aG') });
-  await libvirtd.kill();
+  await other.kill();
   expect(await look()).toMatchObject({ status: 'fail', fix: expect.stringContaining('systemctl restart') });
 });
 
@@ -264,13 +277,44 @@ test('the rooter: no socket, a stale one, one that we may not use, one that answ
     found: expect.stringContaining(`${socket} is not there`),
     fix: expect.stringContaining('as root: malkoha rooter'),
   });
-  await using rooter = await listener(socket);
-  expect(await look()).toMatchObject({ status: 'ok' });
   await chmod(home.dir, 0o755);
+  await using rooter = await listener(socket);
   await chmod(socket, 0o600);
   expect(await asNobody(look)).toMatchObject({ status: 'fail', found: expect.stringContaining('mode 600') });
   await rooter.kill();
   expect(await look()).toMatchObject({ status: 'fail', found: expect.stringContaining('has ended') });
+
+  await rm(socket);
+  const none = { name: 'none', available: true, reason: null };
+  const tor = { name: 'tor', available: false, reason: 'nothing listens on port 9040' };
+  let routes = [none];
+  await using _server = await answering(socket, () => routes);
+  expect(await look()).toMatchObject({ status: 'ok', found: 'routes none' });
+  routes = [none, tor as never];
+  expect(await look()).toMatchObject({ status: 'warn', found: expect.stringContaining('tor: nothing listens') });
+  routes = [{ ...none, available: false, reason: 'the table inet malkoha is gone' as never }];
+  expect(await look()).toMatchObject({ status: 'fail', found: expect.stringContaining('inet malkoha is gone') });
+});
+
+/** Speaks the rooter's protocol as far as it is asked for its routes. */
+async function answering(socket: string, routes: () => unknown) {
+  const server = createServer((peer) => {
+    peer.on('error', () => undefined);
+    peer.on('data', (line: Buffer) => {
+      const { id } = JSON.parse(line.toString()) as { id: number };
+      peer.write(`${JSON.stringify({ id, ok: true, result: routes() })}\n`);
+    });
+  }).listen(socket);
+  await once(server, 'listening');
+  return { [Symbol.asyncDispose]: async () => void (await new Promise((resolve) => server.close(resolve))) };
+}
+
+test('a filter for captures that is none', async () => {
+  await using home = await doctorHome({ ...OWN, 'auxiliary.conf': '[sniffer]\nbpf = not udp prot 53\n' });
+  expect(await named('packet capture', { home: home.dir })).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('auxiliary.conf: [sniffer] bpf'),
+  });
 });
 
 test('a Redis that is not there, and one that throws jobs away', async () => {

@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { stat } from 'node:fs/promises';
 import { deadline } from '#domain/deadline.js';
+import { reason } from '#domain/errors.js';
+import { checkBpf } from '#network/bridged/filter.js';
 import { fail, ok, skipped, type Check, type Verdict } from './check.js';
 import type { Configured } from './context.js';
 import { ourName } from './owner.js';
@@ -19,10 +21,19 @@ export function captureCheck(configured: Configured): Check {
 }
 
 async function capture({ settings, host }: Configured, signal: AbortSignal): Promise<Verdict> {
-  const { enabled, tcpdump } = settings.auxiliary.sniffer;
+  const { enabled, tcpdump, bpf } = settings.auxiliary.sniffer;
   if (!enabled) return skipped('not wanted: [sniffer] enabled = no in auxiliary.conf');
   const program = await tcpdumpPath(tcpdump, host);
   if (program === null) return skipped(`${tcpdump} is not there`);
+  try {
+    await checkBpf(program, bpf, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return fail(
+      reason(error),
+      'correct bpf of [sniffer] in auxiliary.conf: `tcpdump -d EXPRESSION` tries one',
+    );
+  }
   using within = deadline(CAPTURE_MS, signal);
   const filter = ['udp', 'and', 'dst', 'port', String(PORT)];
   const args = ['-i', 'lo', '-nn', '-U', '--immediate-mode', '-c', '1', '-w', '-', ...filter];

@@ -1,8 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { homePaths, withArtifacts, type HomePaths } from '#config/home.js';
 import { MACHINERIES, machineryNames, type MachineryName } from '#config/machineries.js';
-import { told } from '#config/findings.js';
-import { readSettings, type Settings } from '#config/settings.js';
+import { checkConf } from '#config/check.js';
+import { Findings, told } from '#config/findings.js';
+import { readTexts } from '#config/layers.js';
+import { settingsOf, type Settings } from '#config/settings.js';
 import { reason } from '#domain/errors.js';
 import { fail, ok, warn, type Verdict } from './check.js';
 import { ourName } from './owner.js';
@@ -23,16 +25,16 @@ export interface Reading {
 /** Reads conf/*.conf as the lab will. @param option in the place of `[cuckoo] machinery` */
 export async function readConfiguration(dir: string, option: string | undefined): Promise<Reading> {
   const home = homePaths(dir);
-  let read;
+  const findings = new Findings();
+  let settings;
   try {
-    read = await readSettings(home.conf);
+    const texts = await readTexts(home.conf);
+    // What it says of the machinery matters only when that is used.
+    settings = (option === undefined ? checkConf : settingsOf)(home.conf, texts, findings);
   } catch (error) {
-    return {
-      verdicts: [fail(reason(error), `chown -R ${ourName()} ${home.conf}; chmod -R u+rX ${home.conf}`)],
-      known: null,
-    };
+    const fix = `chown -R ${ourName()} ${home.conf}; chmod -R u+rX ${home.conf}`;
+    return { verdicts: [fail(reason(error), fix)], known: null };
   }
-  const { settings, findings } = read;
   const { problems } = findings;
   const notes = findings.notes.map((note) => warn(told(note), 'correct the line, or remove it'));
   if (problems.length > 0)

@@ -1,47 +1,105 @@
-import { fail, ok, skipped, type Check, type Verdict } from './check.js';
+import { reason } from '#domain/errors.js';
+import { Libvirt } from '#libvirt/libvirt.js';
+import { parseLibvirtUri, type LibvirtUri, type UriOptions } from '#libvirt/uri.js';
+import { domainFacts } from '#machinery/adapters/libvirt/facts.js';
+import { fail, ok, warn, type Check, type Verdict } from './check.js';
 import type { Configured } from './context.js';
 import { ourName } from './owner.js';
+import { isOlder } from './tools.js';
 import { trySocket } from './unix-socket.js';
+
+/** Milliseconds: by ssh a login comes first. */
+const CONNECT_MS = 60_000;
+/** The oldest that Malkoha was tried with. */
+const TRIED = '9.0';
 
 /** Is the libvirt of this host, not one over ssh, TLS or TCP? */
 export function isLocal(dsn: string): boolean {
-  return /^[a-z]+(\+unix)?:\/\/\//i.test(dsn);
+  try {
+    return parseLibvirtUri(dsn).address.transport === 'unix';
+  } catch {
+    return false; // the check below says what is wrong with it
+  }
 }
 
-/**
- * The unix socket of a local address of libvirt; null when there is none to look at.
- * @see https://libvirt.org/uri.html
- */
-export function libvirtSocket(
-  dsn: string,
-  uid: number | undefined,
-  runtimeDir = `/run/user/${uid ?? 0}`,
-): string | null {
-  if (!isLocal(dsn)) return null;
-  const named = /[?&]socket=([^&]+)/.exec(dsn)?.[1];
-  if (named !== undefined) return decodeURIComponent(named);
-  const path = /^[^:]+:\/\/(\/[^?]*)/.exec(dsn)?.[1];
-  if (path === '/system' || dsn.startsWith('test')) return '/run/libvirt/libvirt-sock';
-  return path === '/session' ? `${runtimeDir}/libvirt/libvirt-sock` : null;
-}
-
-/** May we talk to libvirtd? */
+/** Are we let in, does it answer, and has each machine a hardware address of its own? */
 export function libvirtCheck(configured: Configured): Check {
-  return { name: 'libvirt', run: (signal) => libvirt(configured, signal) };
+  return { name: 'libvirt', ms: CONNECT_MS, run: (signal) => libvirt(configured, signal) };
 }
 
-async function libvirt({ settings }: Configured, signal: AbortSignal): Promise<Verdict> {
-  const { dsn } = settings.kvm;
-  const socket = libvirtSocket(dsn, process.geteuid?.());
-  if (socket === null)
-    return skipped(`${dsn} is not on a socket of this host; its machines are looked at below`);
-  const tried = await trySocket(socket, signal);
+async function libvirt({ settings }: Configured, signal: AbortSignal): Promise<readonly Verdict[]> {
+  const { dsn, machines } = settings.kvm;
+  const options = environment();
+  let uri;
+  try {
+    uri = parseLibvirtUri(dsn, options);
+  } catch (error) {
+    return [fail(reason(error), 'correct dsn of [kvm] in kvm.conf')];
+  }
+  const closed = await closedSocket(uri, signal);
+  if (closed !== null) return [closed];
+  let connection;
+  try {
+    connection = await Libvirt.connect(dsn, options, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return [fail(reason(error), 'mend what the message names, or correct dsn of [kvm] in kvm.conf')];
+  }
+  await using found = connection;
+  return [await version(found, signal), ...(await twins(found, machines, signal))];
+}
+
+async function version(found: Libvirt, signal: AbortSignal): Promise<Verdict> {
+  const number = await found.libVersion(signal);
+  const text = `${Math.floor(number / 1_000_000)}.${Math.floor(number / 1000) % 1000}`;
+  if (!isOlder(text, TRIED)) return ok(`${found.uri} answers, version ${text}`);
+  return warn(
+    `${found.uri} is version ${text}; Malkoha was tried with ${TRIED} and newer`,
+    'install libvirt of a newer release of the system',
+  );
+}
+
+/** Two guests with one hardware address take each other's packets. Domains that are not there are told with their machine. */
+async function twins(
+  found: Libvirt,
+  machines: Configured['settings']['kvm']['machines'],
+  signal: AbortSignal,
+): Promise<readonly Verdict[]> {
+  const owners = new Map<string, string>();
+  const verdicts: Verdict[] = [];
+  const there = new Map((await found.domains(signal)).map((domain) => [domain.name, domain]));
+  for (const { name, label } of machines) {
+    const domain = there.get(label);
+    if (domain === undefined) continue;
+    for (const mac of domainFacts(await found.xml(domain, signal)).macs) {
+      const other = owners.get(mac) ?? name;
+      owners.set(mac, other);
+      if (other === name) continue;
+      const text = `its hardware address ${mac} is also that of ${other}`;
+      const fix = `virsh edit ${label}: give its network card another (or none, then libvirt chooses); then take its snapshot again`;
+      verdicts.push({ ...fail(text, fix), machine: name });
+    }
+  }
+  return verdicts;
+}
+
+/** Null when a socket takes connections, or there is none to look at: it is on another host. */
+async function closedSocket({ address }: LibvirtUri, signal: AbortSignal): Promise<Verdict | null> {
+  if (address.transport !== 'unix') return null;
+  const [first = ''] = address.sockets;
+  let socket = first;
+  let tried = await trySocket(first, signal);
+  for (const other of address.sockets.slice(1)) {
+    if (tried.state !== 'missing') break;
+    socket = other;
+    tried = await trySocket(other, signal);
+  }
   switch (tried.state) {
     case 'open':
-      return ok(`${socket} takes connections`);
+      return null;
     case 'missing':
       return fail(
-        `${socket} is not there: libvirtd does not run, or dsn of kvm.conf (${dsn}) names another place`,
+        `${address.sockets.join(' and ')} ${address.sockets.length > 1 ? 'are' : 'is'} not there: libvirtd does not run, or dsn in kvm.conf names another place`,
         'apt-get install libvirt-daemon-system && systemctl enable --now libvirtd.socket',
       );
     case 'stale':
@@ -49,12 +107,20 @@ async function libvirt({ settings }: Configured, signal: AbortSignal): Promise<V
         `nobody listens on ${socket}: libvirtd has ended`,
         'systemctl restart libvirtd.socket libvirtd',
       );
-    case 'denied':
+    case 'denied': {
+      const group = tried.group === '?' || tried.group === 'root' ? 'libvirt' : tried.group;
       return fail(
         `${ourName()} may not use ${socket} (of ${tried.owner}:${tried.group}, mode ${tried.mode})`,
-        `usermod -aG ${tried.group === '?' || tried.group === 'root' ? 'libvirt' : tried.group} ${ourName()}, then log in again`,
+        `usermod -aG ${group} ${ourName()}, then log in again`,
       );
+    }
     case 'other':
       return fail(`${socket}: ${tried.error}`, 'systemctl status libvirtd');
   }
+}
+
+/** Where a session's daemon and the keys of ssh are: the libraries ask nobody. */
+function environment(): UriOptions {
+  const { XDG_RUNTIME_DIR: runtimeDir, SSH_AUTH_SOCK: agent } = process.env;
+  return { ...(runtimeDir !== undefined && { runtimeDir }), ...(agent !== undefined && { agent }) };
 }

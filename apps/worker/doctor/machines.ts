@@ -160,6 +160,9 @@ function patient(
   signal: AbortSignal,
 ): Patient {
   const { vm_state } = settings.cuckoo.timeouts;
+  const { route: usual, none } = settings.routing;
+  // All that the guest may reach by it is the result server. A lab that leaves guests to the host's firewall has no rooter.
+  const route = own !== null && usual === 'none' && none === 'host' ? 'none' : 'drop';
   const onInterface = own !== null && isOnInterface(kind, own);
   return {
     machine,
@@ -168,16 +171,15 @@ function patient(
     reach: onInterface ? { ip: own.ip, agentPort: own.agentPort, interface: own.interface } : null,
     section: `[${name}] of ${kind}.conf`,
     options: own?.options ?? [],
-    openNetwork: (accept) =>
-      lab.openNetwork(machine, {
-        ...{ id: TASK, dir, route: 'drop', options: null },
-        results: {
-          accept,
-          failed: signal,
-          finish: async () => {},
-          [Symbol.asyncDispose]: async () => {},
-        },
-      }),
+    openNetwork: (accept) => {
+      const results = {
+        ...{ accept, failed: signal, finish: async () => {} },
+        [Symbol.asyncDispose]: async () => {},
+      };
+      return lab.openNetwork(machine, { id: TASK, dir, route, options: null, results }, signal);
+    },
+    missingAnalyzer:
+      lab.own === undefined || lab.own.analyzer(machine) !== null ? null : lab.own.bring(machine),
     patience: {
       bootMs: own === null ? RESTORED_MS : Math.max(vm_state * 1000, RESTORED_MS) * 2,
       answerMs: ANSWER_MS,

@@ -12,7 +12,7 @@ const INSTALL =
 
 /** What answers on the agent's port, and can it run an analysis? Null when it cannot be used. */
 export async function askAgent(
-  { agent, patience: { answerMs } }: Patient,
+  { agent, patience: { answerMs }, missingAnalyzer }: Patient,
   tell: (check: string, verdict: Verdict) => void,
   signal: AbortSignal,
 ): Promise<AgentInfo | null> {
@@ -20,6 +20,14 @@ export async function askAgent(
   try {
     const info = await agent.waitReady(within.signal);
     tell('agent', dialect(info));
+    if (missingAnalyzer !== null && !info.features.includes('analyze'))
+      tell(
+        'analyzer',
+        fail(
+          'its agent has none, and none is there to be brought along: no sample can be run',
+          missingAnalyzer,
+        ),
+      );
     return info;
   } catch (error) {
     signal.throwIfAborted();

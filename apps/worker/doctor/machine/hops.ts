@@ -18,13 +18,13 @@ export async function machineHops(patient: Patient, signal: AbortSignal): Promis
   const tell: Tell = (check, verdict) => void verdicts.push({ ...verdict, check });
   const there = await interfaceThere(patient);
   if (there !== null) tell('interface', there);
-  if (there?.status !== 'fail') await withNetwork(patient, tell, signal);
-  if (verdicts.some(({ status }) => status === 'fail'))
-    tell('the rest', skipped('not looked at: what comes after the first fault depends on it'));
+  const whole = there?.status !== 'fail' && (await withNetwork(patient, tell, signal));
+  if (!whole) tell('the rest', skipped('not looked at: what comes after the first fault depends on it'));
   return verdicts;
 }
 
-async function withNetwork(patient: Patient, tell: Tell, signal: AbortSignal): Promise<void> {
+/** True when every hop was looked at. So of the next ones. */
+async function withNetwork(patient: Patient, tell: Tell, signal: AbortSignal): Promise<boolean> {
   await using ear = new Ear();
   let network;
   try {
@@ -32,18 +32,18 @@ async function withNetwork(patient: Patient, tell: Tell, signal: AbortSignal): P
   } catch (error) {
     signal.throwIfAborted();
     tell('its network', fail(reason(error), helpOf(error, 'mend what the message names')));
-    return;
+    return false;
   }
   try {
-    await whileRunning(patient, ear, tell, signal);
+    return await whileRunning(patient, ear, tell, signal);
   } finally {
     await network[Symbol.asyncDispose]();
   }
 }
 
-async function whileRunning(patient: Patient, ear: Ear, tell: Tell, signal: AbortSignal): Promise<void> {
+async function whileRunning(patient: Patient, ear: Ear, tell: Tell, signal: AbortSignal): Promise<boolean> {
   try {
-    if (await starts(patient, tell, signal)) await lookInside(patient, ear, tell, signal);
+    return (await starts(patient, tell, signal)) && (await lookInside(patient, ear, tell, signal));
   } finally {
     await stops(patient, tell);
   }
@@ -72,17 +72,18 @@ async function starts({ machine, machinery }: Patient, tell: Tell, signal: Abort
   }
 }
 
-async function lookInside(patient: Patient, ear: Ear, tell: Tell, signal: AbortSignal): Promise<void> {
+async function lookInside(patient: Patient, ear: Ear, tell: Tell, signal: AbortSignal): Promise<boolean> {
   if (patient.options.includes('noagent')) {
     tell('agent', skipped('it has none: option noagent'));
-    return;
+    return true;
   }
-  if (!(await reachAgent(patient, tell, signal))) return;
+  if (!(await reachAgent(patient, tell, signal))) return false;
   const info = await askAgent(patient, tell, signal);
-  if (info === null) return;
+  if (info === null) return false;
   const deaf = await listenFor(patient, ear);
   if (deaf !== null) tell('result server', deaf);
   else await sendBack(patient, info, ear, tell, signal);
+  return true;
 }
 
 /** Whatever happened before, and also when nobody waits any more. */
