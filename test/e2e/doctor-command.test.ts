@@ -15,7 +15,7 @@ test('says what is right and what is wrong, each with its fix; the exit code tel
   const broken = await malkoha(home, 'doctor', '--machinery', 'vmware');
   expect(broken.code).toBe(1);
   expect(broken.stdout).toMatch(
-    /^fail +configuration +--machinery: "vmware" is none of qemu.*\n {9}fix: write one of/m,
+    /^fail +configuration +--machinery: "vmware" is not one of qemu.*\n {9}fix: write one of/m,
   );
   expect(broken.stdout).toMatch(/\n1 thing is wrong · /);
 });

@@ -23,21 +23,26 @@ export interface Asked {
   readonly host?: Partial<Host>;
 }
 
-/** Everything that doctor finds, in its order. */
-export async function findings({ daemon, host, ...asked }: Asked): Promise<readonly Finding[]> {
-  const all: Finding[] = [];
+function look({ daemon, host, ...asked }: Asked): AsyncGenerator<Finding> {
   const examination = { ...asked, daemon: daemon ?? null, host: { ...THIS_HOST, ...host } };
-  for await (const finding of diagnose(examination, new AbortController().signal)) all.push(finding);
+  return diagnose(examination, new AbortController().signal);
+}
+
+/** Everything that doctor finds, in its order. */
+export async function findings(asked: Asked): Promise<readonly Finding[]> {
+  const all: Finding[] = [];
+  for await (const finding of look(asked)) all.push(finding);
   return all;
 }
 
-/** What it finds under one name, and the checks that failed besides. */
+/** What it finds under one name; what comes after that is not looked at. */
 export async function named(check: string, asked: Asked): Promise<Finding> {
-  const all = await findings(asked);
-  const found = all.find((finding) => finding.check === check);
-  if (found === undefined)
-    throw new Error(`no check ${check} among ${all.map((one) => one.check).join(', ')}`);
-  return found;
+  const others: string[] = [];
+  for await (const finding of look(asked)) {
+    if (finding.check === check) return finding;
+    others.push(finding.check);
+  }
+  throw new Error(`no check ${check} among ${others.join(', ')}`);
 }
 
 /** Runs `work` without root's rights over files, where we are root. */

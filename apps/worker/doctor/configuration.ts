@@ -42,7 +42,7 @@ export async function readConfiguration(dir: string, option: string | undefined)
   const wanted = machineryNames(option ?? settings.cuckoo.cuckoo.machinery);
   if ('unknown' in wanted) {
     const where = option === undefined ? `${home.conf}/cuckoo.conf: [cuckoo] machinery` : '--machinery';
-    const found = `${where}: ${JSON.stringify(wanted.unknown)} is none of ${MACHINERIES.join(', ')}`;
+    const found = `${where}: ${JSON.stringify(wanted.unknown)} is not one of ${MACHINERIES.join(', ')}`;
     return {
       verdicts: [
         ...notes,
