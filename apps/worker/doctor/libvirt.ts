@@ -1,7 +1,8 @@
 import { reason } from '#domain/errors.js';
-import { Libvirt } from '#libvirt/libvirt.js';
+import type { OwnMachine } from '#domain/machine.js';
+import { Libvirt, type Domain } from '#libvirt/libvirt.js';
 import { parseLibvirtUri, type LibvirtUri, type UriOptions } from '#libvirt/uri.js';
-import { domainFacts } from '#machinery/adapters/libvirt/facts.js';
+import { domainFacts, snapshotFacts } from '#machinery/adapters/libvirt/facts.js';
 import { fail, ok, warn, type Check, type Verdict } from './check.js';
 import type { Configured } from './context.js';
 import { ourName } from './owner.js';
@@ -46,7 +47,7 @@ async function libvirt({ settings }: Configured, signal: AbortSignal): Promise<r
     return [fail(reason(error), 'mend what the message names, or correct dsn of [kvm] in kvm.conf')];
   }
   await using found = connection;
-  return [await version(found, signal), ...(await twins(found, machines, signal))];
+  return [await version(found, signal), ...(await domains(found, machines, signal))];
 }
 
 async function version(found: Libvirt, signal: AbortSignal): Promise<Verdict> {
@@ -59,28 +60,56 @@ async function version(found: Libvirt, signal: AbortSignal): Promise<Verdict> {
   );
 }
 
-/** Two guests with one hardware address take each other's packets. Domains that are not there are told with their machine. */
-async function twins(
+/** What one look at each machine alone would not find. Domains that are not there are told with their machine. */
+async function domains(
   found: Libvirt,
-  machines: Configured['settings']['kvm']['machines'],
+  machines: readonly OwnMachine[],
   signal: AbortSignal,
 ): Promise<readonly Verdict[]> {
   const owners = new Map<string, string>();
   const verdicts: Verdict[] = [];
   const there = new Map((await found.domains(signal)).map((domain) => [domain.name, domain]));
-  for (const { name, label } of machines) {
-    const domain = there.get(label);
+  for (const machine of machines) {
+    const domain = there.get(machine.label);
     if (domain === undefined) continue;
-    for (const mac of domainFacts(await found.xml(domain, signal)).macs) {
-      const other = owners.get(mac) ?? name;
-      owners.set(mac, other);
-      if (other === name) continue;
-      const text = `its hardware address ${mac} is also that of ${other}`;
-      const fix = `virsh edit ${label}: give its network card another (or none, then libvirt chooses); then take its snapshot again`;
-      verdicts.push({ ...fail(text, fix), machine: name });
-    }
+    const { macs } = domainFacts(await found.xml(domain, signal));
+    const other = macs.map((mac) => owners.get(mac)).find((name) => name !== undefined);
+    for (const mac of macs) owners.set(mac, machine.name);
+    if (other !== undefined) verdicts.push(twin(machine, other, macs));
+    const cold = await coldSnapshot(found, machine, domain, signal);
+    if (cold !== null) verdicts.push(cold);
   }
   return verdicts;
+}
+
+/** Two guests with one hardware address take each other's packets. */
+function twin({ name, label }: OwnMachine, other: string, macs: readonly string[]): Verdict {
+  const text = `its hardware address ${macs.join(', ')} is also that of ${other}`;
+  const fix = `virsh edit ${label}: give its network card another (or none, then libvirt chooses); then take its snapshot again`;
+  return { ...fail(text, fix), check: 'hardware address', machine: name };
+}
+
+/** Null unless its snapshot was taken while it was off. */
+async function coldSnapshot(
+  found: Libvirt,
+  { name, label, snapshot: wanted }: OwnMachine,
+  domain: Domain,
+  signal: AbortSignal,
+): Promise<Verdict | null> {
+  const all = await found.snapshots(domain, signal);
+  const current = wanted === null ? await found.currentSnapshot(domain, signal) : null;
+  const snapshot = current ?? all.find((one) => one.name === wanted);
+  if (snapshot === undefined) return null;
+  if (snapshotFacts(await found.snapshotXml(snapshot, signal)).state !== 'off') return null;
+  const better = `${snapshot.name}-running`;
+  return {
+    ...warn(
+      `its snapshot ${snapshot.name} was taken while it was off: each analysis boots its system first`,
+      `virsh start ${label}, wait until its agent answers, virsh snapshot-create-as ${label} ${better}, and write snapshot = ${better} in [${name}] of kvm.conf`,
+    ),
+    check: 'snapshot',
+    machine: name,
+  };
 }
 
 /** Null when a socket takes connections, or there is none to look at: it is on another host. */

@@ -111,7 +111,7 @@ async function look(
     lab = cleanup.use(await openFor(configured, candidate, signal));
   } catch (error) {
     signal.throwIfAborted();
-    return [refused(error)];
+    return [refused(error, sectionOf(candidate))];
   }
   const [machine] = lab.machinery.machines;
   if (machine === undefined) return [fail('its lab does not have it', 'report it as a defect of Malkoha')];
@@ -142,9 +142,12 @@ async function openFor(
 }
 
 /** What the hypervisor says against it: no such machine, no such snapshot, no access. */
-function refused(error: unknown): Verdict {
-  const known = error instanceof SandboxError;
-  const fix = known && error.code !== 'MACHINE_START_FAILED' ? error.help : 'mend what the message names';
+function refused(error: unknown, section: string): Verdict {
+  const code = error instanceof SandboxError ? error.code : null;
+  const fix =
+    code === 'CONFIG_INVALID'
+      ? `correct ${section}, or mend what the message names`
+      : 'do what the message says, then run this again';
   return { ...fail(reason(error), fix), check: 'hypervisor' };
 }
 
@@ -153,12 +156,17 @@ function about({ machinery }: MachineLab, { label, snapshot }: Machine): string 
   return `${machinery.kind} knows ${label}${from}`;
 }
 
+function sectionOf({ own, name, kind }: Candidate): string {
+  return own === null ? `[${kind}] of ${kind}.conf` : `[${name}] of ${kind}.conf`;
+}
+
 function patient(
   { host, settings }: Configured,
-  { own, kind, name }: Candidate,
+  candidate: Candidate,
   { lab, machine, dir }: { lab: MachineLab; machine: Machine; dir: string },
   signal: AbortSignal,
 ): Patient {
+  const { own, kind } = candidate;
   const { vm_state } = settings.cuckoo.timeouts;
   const { route: usual, none } = settings.routing;
   // All that the guest may reach by it is the result server. A lab that leaves guests to the host's firewall has no rooter.
@@ -169,7 +177,7 @@ function patient(
     machinery: lab.machinery,
     agent: lab.agent(machine),
     reach: onInterface ? { ip: own.ip, agentPort: own.agentPort, interface: own.interface } : null,
-    section: `[${name}] of ${kind}.conf`,
+    section: sectionOf(candidate),
     options: own?.options ?? [],
     openNetwork: (accept) => {
       const results = {
@@ -181,7 +189,7 @@ function patient(
     missingAnalyzer:
       lab.own === undefined || lab.own.analyzer(machine) !== null ? null : lab.own.bring(machine),
     patience: {
-      bootMs: own === null ? RESTORED_MS : Math.max(vm_state * 1000, RESTORED_MS) * 2,
+      bootMs: own === null ? RESTORED_MS : vm_state * 2000,
       answerMs: ANSWER_MS,
       heardMs: HEARD_MS,
     },
