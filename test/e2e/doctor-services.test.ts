@@ -7,6 +7,8 @@ import { openDatabase } from '#storage/database.js';
 import { asNobody, doctorHome, findings, listener, named } from '../support/doctor.js';
 import { startSessionLibvirtd } from '../support/libvirtd-session.js';
 import { freePort } from '../support/malkoha.js';
+import { fakeHost } from '../support/vboxmanage/lab.js';
+import { startS3 } from '../support/s3-server.js';
 import { startRedis } from '../support/redis.js';
 
 /** Checks of everything but guests need no hypervisor. */
@@ -156,4 +158,49 @@ test('a database that is not there, that is none, and that a newer version has',
   });
   await writeFile(file, 'this is no database, and long enough to be told from an empty one'.repeat(99));
   expect(await named('database', { home: home.dir })).toMatchObject({ status: 'fail' });
+});
+
+test('an object store that answers, that refuses, and that is not there', async () => {
+  await using s3 = await startS3();
+  await using home = await doctorHome({ 'cuckoo.conf': `${FAKE}${s3.conf()}` });
+  const look = () => named('object store', { home: home.dir });
+  expect(await look()).toMatchObject({ status: 'ok' });
+  s3.refuse(() => true);
+  expect(await look()).toMatchObject({ status: 'fail', fix: expect.stringContaining('[artifacts]') });
+});
+
+test('VirtualBox: no program, no such machine, no such snapshot, one that does not start', async () => {
+  await using fake = await fakeHost();
+  const conf = (path: string, more = '') =>
+    `[virtualbox]\npath = ${path}\ninterface = lo\nmachines = win10\n[win10]\nip = 127.0.0.1\n${more}`;
+  await using home = await doctorHome({
+    'cuckoo.conf': '[cuckoo]\nmachinery = virtualbox\n[timeouts]\nvm_state = 1\n',
+    'routing.conf': '[routing]\nroute = none\nnone = host\n',
+    'auxiliary.conf': '[sniffer]\nenabled = no\n',
+    'virtualbox.conf': conf('/nonexistent/VBoxManage'),
+  });
+  const of = async (check: string, text: string) => {
+    await writeFile(join(home.dir, 'conf/virtualbox.conf'), text);
+    return await named(check, { home: home.dir, machine: 'win10' });
+  };
+  expect(await named('program VBoxManage', { home: home.dir })).toMatchObject({
+    status: 'fail',
+    fix: expect.stringContaining('virtualbox.org'),
+  });
+  expect(await of('program VBoxManage', conf(fake.path))).toMatchObject({ status: 'ok' });
+  expect(await of('hypervisor', conf(fake.path))).toMatchObject({
+    status: 'fail',
+    found: expect.stringMatching(/no machine "win10"; there is "cuckoo1"/),
+    fix: expect.stringContaining('[win10] of virtualbox.conf'),
+  });
+  expect(await of('hypervisor', conf(fake.path, 'label = cuckoo1\nsnapshot = monday\n'))).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('no snapshot "monday"; there is "clean"'),
+  });
+  const errors = ['The VM session was closed before any attempt to power it on'];
+  await fake.faults({ command: ['startvm'], kind: 'exit-1', errors });
+  expect(await of('start', conf(fake.path, 'label = cuckoo1\nsnapshot = clean\n'))).toMatchObject({
+    status: 'fail',
+    found: expect.stringMatching(/it does not start: .*The VM session was closed/),
+  });
 });

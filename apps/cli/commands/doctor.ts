@@ -1,4 +1,5 @@
 import { homePaths } from '#config/home.js';
+import { SandboxError } from '#domain/errors.js';
 import type { Finding } from '../../finding.js';
 import { describe, summary } from '../doctor-text.js';
 import { interruptible } from '../interrupt.js';
@@ -13,6 +14,7 @@ const OPTIONS = {
   home: { type: 'string' },
   machinery: { type: 'string' },
   machine: { type: 'string' },
+  'no-machines': { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -22,6 +24,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const home = homePaths(homeFolder(values.home));
   const daemon = await readDaemon(daemonFile(home));
   const { machinery, machine } = values;
+  const hostOnly = values['no-machines'] === true;
+  if (hostOnly && machine !== undefined)
+    throw new SandboxError('USAGE', 'doctor: either --machine or --no-machines');
   const known = { machinery, machine, 'daemon-pid': daemon?.pid.toString(), 'daemon-url': daemon?.url };
   const progress = createProgress();
   const findings: Finding[] = [];
@@ -29,7 +34,7 @@ export async function run(args: readonly string[]): Promise<number> {
     async (signal) => {
       await runTelling(
         new URL('../../worker/doctor/main.js', import.meta.url),
-        ['--home', home.dir, ...optionArgs(known)],
+        ['--home', home.dir, ...optionArgs(known), ...(hostOnly ? ['--no-machines'] : [])],
         (message) => {
           if (message.kind === 'progress') show(progress, message);
           if (message.kind !== 'finding') return;

@@ -11,6 +11,7 @@ const OPTIONS = {
   home: { type: 'string' },
   machinery: { type: 'string' },
   machine: { type: 'string' },
+  'no-machines': { type: 'boolean' },
   'daemon-pid': { type: 'string' },
   'daemon-url': { type: 'string' },
 } as const;
@@ -22,7 +23,8 @@ await runMain(async () => {
   if (values.home === undefined) throw new SandboxError('USAGE', 'doctor: --home DIR is needed');
   const pid = values['daemon-pid'];
   const daemon = pid === undefined ? null : { pid: Number(pid), url: values['daemon-url'] ?? '' };
-  const { home, machinery, machine } = values;
+  const { home, machinery } = values;
+  const machine = values['no-machines'] === true ? null : values.machine;
   const onCheck = (name: string): void =>
     tell({ kind: 'progress', line: `looking at ${name}`, lasting: false });
   const examination = { home, machinery, machine, daemon, host: THIS_HOST, onCheck };

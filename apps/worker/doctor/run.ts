@@ -22,8 +22,8 @@ export interface Examination {
   readonly home: string;
   /** In the place of `[cuckoo] machinery`. */
   readonly machinery?: string | undefined;
-  /** Only this machine. */
-  readonly machine?: string | undefined;
+  /** Only this machine; null: none, for nothing may be started. */
+  readonly machine?: string | null | undefined;
   readonly daemon: RunningDaemon | null;
   readonly host: Host;
   /** Told of each check before it begins. */
@@ -45,7 +45,8 @@ export async function* diagnose(examination: Examination, signal: AbortSignal): 
     checks.push({ name: 'the rest', run: () => skipped(why) });
   } else {
     const configured = { ...reading.known, daemon, host };
-    checks.push(...configuredChecks(configured), ...machineChecks(configured, machine));
+    checks.push(...configuredChecks(configured));
+    if (machine !== null) checks.push(...machineChecks(configured, machine));
   }
   yield* examine(announced(checks, examination.onCheck), signal);
 }

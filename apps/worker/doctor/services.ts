@@ -1,12 +1,15 @@
 import { stat } from 'node:fs/promises';
-import { reason } from '#domain/errors.js';
+import { ERRORS, reason } from '#domain/errors.js';
 import { lookAtRedis } from '#queue/look.js';
 import { lookAtDatabase } from '#storage/database.js';
+import { openBucket } from '../../open-artifacts.js';
 import { fail, ok, warn, type Check, type Verdict } from './check.js';
 import type { Configured } from './context.js';
 
 /** Milliseconds: an operator waits for an answer here, not for a database that starts. */
 const DATABASE_MS = 8_000;
+/** Milliseconds: a store that does not answer is tried again before it is given up. */
+const STORE_MS = 60_000;
 /** Milliseconds that two hosts' clocks may differ: heartbeats and dates are compared. */
 const CLOCKS_MS = 5_000;
 
@@ -15,6 +18,8 @@ export function serviceChecks(configured: Configured): readonly Check[] {
   const checks: Check[] = [{ name: 'database', run: () => database(configured) }];
   if (configured.settings.cuckoo.queue.connection !== '')
     checks.push({ name: 'redis', run: () => redis(configured) });
+  if (configured.settings.cuckoo.artifacts.location.startsWith('s3:'))
+    checks.push({ name: 'object store', ms: STORE_MS, run: (signal) => objectStore(configured, signal) });
   return checks;
 }
 
@@ -61,6 +66,22 @@ async function redis({ settings, host }: Configured): Promise<Verdict> {
     );
   }
   return clocks(host.now(), facts.now, 'Redis') ?? ok(`Redis ${version} answers`);
+}
+
+/** By asking for an object that is not there: that takes the same key, and the same right, as one that is. */
+async function objectStore({ settings }: Configured, signal: AbortSignal): Promise<Verdict> {
+  const { artifacts } = settings.cuckoo;
+  const bucket = openBucket(artifacts);
+  if (bucket === null) return ok('none is configured');
+  try {
+    await bucket.size('.doctor', signal);
+    return ok(`${artifacts.location} answers`);
+  } catch (error) {
+    signal.throwIfAborted();
+    return fail(reason(error), ERRORS.ARTIFACTS_UNAVAILABLE.help);
+  } finally {
+    await bucket.close();
+  }
 }
 
 /** Null when the two clocks agree. */

@@ -22,6 +22,8 @@ interface Tool {
   };
   /** What does not work without it is not everything. */
   readonly optional?: true;
+  /** Where Debian has no package of it. */
+  readonly fix?: string;
   /** Newer systems have it in another folder than the path says. */
   readonly elsewhere?: true;
 }
@@ -76,6 +78,7 @@ function vboxManage(program: string): Tool {
   return {
     program,
     apt: 'virtualbox',
+    fix: 'apt-get install virtualbox (Ubuntu), or the package of https://www.virtualbox.org/wiki/Linux_Downloads; or write its path as path of [virtualbox] in virtualbox.conf',
     why: 'runs the machines of virtualbox.conf',
     version: { args: ['-v'], pattern: /^(\d+\.\d+)/, tried: '6.1' },
   };
@@ -124,7 +127,7 @@ async function look(tool: Tool, { host }: Configured, signal: AbortSignal): Prom
   if (path === null) {
     const where = program.startsWith('/') ? '' : `, on none of ${host.path}`;
     const found = `${program} is not there${where}; it ${why}`;
-    const fix = `apt-get install ${apt}`;
+    const fix = tool.fix ?? `apt-get install ${apt}`;
     return tool.optional === true ? warn(found, fix) : fail(found, fix);
   }
   if (version === undefined) return ok(path);
