@@ -93,6 +93,7 @@ test('a machine that works: every hop, in order, then it is off', async () => {
   const verdicts = await machineHops(patient, signal);
   expect(brief(verdicts)).toEqual([
     'interface ok',
+    'restore ok',
     'start ok',
     'network card skipped',
     'agent port ok',
@@ -132,17 +133,37 @@ test('a network that cannot be set up', async () => {
     patient: { openNetwork: () => Promise.reject(refused) },
   });
   const verdicts = await machineHops(patient, signal);
-  expect(brief(verdicts)).toEqual(['interface ok', 'its network fail', 'the rest skipped']);
-  expect(calls).toEqual([]);
+  expect(brief(verdicts)).toEqual([
+    'interface ok',
+    'restore ok',
+    'its network fail',
+    'stop ok',
+    'the rest skipped',
+  ]);
+  expect(calls).toEqual(['prepare', 'stop']);
 });
 
 test('a machine that does not start is stopped all the same', async () => {
   const lost = new SandboxError('MACHINE_START_FAILED', 'win7: snapshot "clean" is not there');
   const { patient, calls } = patientAt({ agentPort: 1, machinery: { start: () => Promise.reject(lost) } });
   const verdicts = await machineHops(patient, signal);
-  expect(brief(verdicts)).toEqual(['interface ok', 'start fail', 'stop ok', 'the rest skipped']);
+  expect(brief(verdicts)).toEqual([
+    'interface ok',
+    'restore ok',
+    'start fail',
+    'stop ok',
+    'the rest skipped',
+  ]);
   expect(named(verdicts, 'start')?.found).toContain('snapshot "clean" is not there');
   expect(calls).toEqual(['prepare', 'stop']);
+});
+
+test('a snapshot that does not load', async () => {
+  const broken = new SandboxError('MACHINE_START_FAILED', 'win7: its snapshot is of another QEMU');
+  const { patient } = patientAt({ agentPort: 1, machinery: { prepare: () => Promise.reject(broken) } });
+  const verdicts = await machineHops(patient, signal);
+  expect(brief(verdicts)).toEqual(['interface ok', 'restore fail', 'stop ok', 'the rest skipped']);
+  expect(named(verdicts, 'restore')?.found).toContain('snapshot clean is not restored: win7: its snapshot');
 });
 
 test('an agent that does not run: its port is closed', async () => {
@@ -282,6 +303,7 @@ test('a machine without an agent is only started and stopped', async () => {
   const { patient } = patientAt({ agentPort: 1, patient: { options: ['noagent'] } });
   expect(brief(await machineHops(patient, signal))).toEqual([
     'interface ok',
+    'restore ok',
     'start ok',
     'agent skipped',
     'stop ok',

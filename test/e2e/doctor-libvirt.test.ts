@@ -89,6 +89,7 @@ describe('doctor, inside a network with a real libvirt', () => {
     expect(brief(found, 'linux1')).toEqual([
       'hypervisor ok',
       'interface ok',
+      'restore ok',
       'start ok',
       'network card ok',
       'agent port ok',

@@ -19,6 +19,7 @@ asRoot('a guest on a real bridge: which hop a fault is at', async () => {
 
   expect(hops('sound')).toEqual([
     'interface ok',
+    'restore ok',
     'start ok',
     'network card ok',
     'agent port ok',

@@ -168,10 +168,10 @@ function patient(
 ): Patient {
   const { own, kind } = candidate;
   const { vm_state } = settings.cuckoo.timeouts;
-  const { route: usual, none } = settings.routing;
-  // All that the guest may reach by it is the result server. A lab that leaves guests to the host's firewall has no rooter.
-  const route = own !== null && usual === 'none' && none === 'host' ? 'none' : 'drop';
   const onInterface = own !== null && isOnInterface(kind, own);
+  const { route: usual, none } = settings.routing;
+  // All that the guest may reach by `drop` is the result server. A lab that leaves guests to the host's firewall has no rooter.
+  const route = onInterface && usual === 'none' && none === 'host' ? 'none' : 'drop';
   return {
     machine,
     machinery: lab.machinery,

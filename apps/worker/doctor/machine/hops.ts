@@ -7,7 +7,7 @@ import { interfaceThere, reachAgent } from './reach-agent.js';
 import { Ear, listenFor, sendBack } from './results.js';
 
 /** Milliseconds; a hypervisor under load takes one minute. */
-const RESTORE_MS = 180_000;
+const START_MS = 180_000;
 const STOP_MS = 60_000;
 
 type Tell = (check: string, verdict: Verdict) => void;
@@ -18,12 +18,20 @@ export async function machineHops(patient: Patient, signal: AbortSignal): Promis
   const tell: Tell = (check, verdict) => void verdicts.push({ ...verdict, check });
   const there = await interfaceThere(patient);
   if (there !== null) tell('interface', there);
-  const whole = there?.status !== 'fail' && (await withNetwork(patient, tell, signal));
+  const whole = there?.status !== 'fail' && (await whileOurs(patient, tell, signal));
   if (!whole) tell('the rest', skipped('not looked at: what comes after the first fault depends on it'));
   return verdicts;
 }
 
-/** True when every hop was looked at. So of the next ones. */
+/** In the order of an analysis: restored, its network set up, started. True when every hop was looked at. */
+async function whileOurs(patient: Patient, tell: Tell, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await restores(patient, tell, signal)) && (await withNetwork(patient, tell, signal));
+  } finally {
+    await stops(patient, tell);
+  }
+}
+
 async function withNetwork(patient: Patient, tell: Tell, signal: AbortSignal): Promise<boolean> {
   await using ear = new Ear();
   let network;
@@ -35,39 +43,50 @@ async function withNetwork(patient: Patient, tell: Tell, signal: AbortSignal): P
     return false;
   }
   try {
-    return await whileRunning(patient, ear, tell, signal);
+    return (await starts(patient, tell, signal)) && (await lookInside(patient, ear, tell, signal));
   } finally {
     await network[Symbol.asyncDispose]();
   }
 }
 
-async function whileRunning(patient: Patient, ear: Ear, tell: Tell, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await starts(patient, tell, signal)) && (await lookInside(patient, ear, tell, signal));
-  } finally {
-    await stops(patient, tell);
-  }
+async function restores({ machine, machinery }: Patient, tell: Tell, signal: AbortSignal): Promise<boolean> {
+  const what = machine.snapshot === null ? 'its template' : `snapshot ${machine.snapshot}`;
+  return await timed(signal, {
+    work: (by) => machinery.prepare(machine, by),
+    done: (time) => tell('restore', ok(`${what}, in ${time}`)),
+    failed: (error) =>
+      tell('restore', fail(`${what} is not restored: ${reason(error)}`, helpOf(error, BY_HAND))),
+  });
 }
 
 async function starts({ machine, machinery }: Patient, tell: Tell, signal: AbortSignal): Promise<boolean> {
-  using limit = deadline(RESTORE_MS, signal);
+  return await timed(signal, {
+    work: (by) => machinery.start(machine, by),
+    done: (time) => tell('start', ok(`runs after ${time}`)),
+    failed: (error) => tell('start', fail(`it does not start: ${reason(error)}`, helpOf(error, BY_HAND))),
+  });
+}
+
+const BY_HAND =
+  'start it by hand from that snapshot in its hypervisor and mend what that says; then run this again';
+
+interface Step {
+  readonly work: (signal: AbortSignal) => Promise<void>;
+  readonly done: (time: string) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** Did it work, within the time of a slow hypervisor? */
+async function timed(signal: AbortSignal, { work, done, failed }: Step): Promise<boolean> {
+  using limit = deadline(START_MS, signal);
   const began = performance.now();
   try {
-    await machinery.prepare(machine, limit.signal);
-    const restored = performance.now();
-    await machinery.start(machine, limit.signal);
-    const started = performance.now();
-    const snapshot = machine.snapshot === null ? 'its template' : `snapshot ${machine.snapshot}`;
-    tell(
-      'start',
-      ok(`${snapshot}: restored in ${ms(restored - began)}, runs ${ms(started - restored)} later`),
-    );
+    await work(limit.signal);
+    done(ms(performance.now() - began));
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    const fix =
-      'start it by hand from that snapshot in its hypervisor and mend what that says; then run this again';
-    tell('start', fail(`it does not start: ${reason(error)}`, helpOf(error, fix)));
+    failed(error);
     return false;
   }
 }
@@ -105,7 +124,8 @@ async function stops({ machine, machinery }: Patient, tell: Tell): Promise<void>
 /** What the table of errors says to do, where that is more than to read the message. */
 function helpOf(error: unknown, otherwise: string): string {
   if (!(error instanceof SandboxError) || error.code === 'MACHINE_START_FAILED') return otherwise;
-  return error.help;
+  // Its help speaks of a command that the message ends with.
+  return error.code === 'SETUP_MISSING' ? 'do what the message says, then run this again' : error.help;
 }
 
 function ms(time: number): string {
