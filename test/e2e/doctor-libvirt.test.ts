@@ -46,7 +46,7 @@ describe('doctor, inside a network with a real libvirt', () => {
           .join('\n')}\n`,
     );
     const files = {
-      'cuckoo.conf': '[cuckoo]\nmachinery = kvm\n[resultserver]\nip = 10.77.0.1\n[timeouts]\nvm_state = 8\n',
+      'cuckoo.conf': '[cuckoo]\nmachinery = kvm\n[resultserver]\nip = 10.77.0.1\n[timeouts]\nvm_state = 5\n',
       // No rooter here: guests are left to the host's firewall, which lets all through.
       'routing.conf': '[routing]\nroute = none\nnone = host\n',
       'kvm.conf': `[kvm]\ninterface = br0\nmachines = ${Object.keys(machines).join(', ')}\n${lines.join('')}`,

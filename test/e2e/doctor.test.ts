@@ -109,8 +109,8 @@ test('a port that the daemon of this home has is as it should be', async () => {
   const port = await freePort();
   await using _api = await listener(port);
   await using home = await doctorHome({ 'cuckoo.conf': `${FAKE}[api]\nport = ${port}\n` });
-  const daemon = { pid: process.pid, url: `http://127.0.0.1:${port}` };
-  expect(await named('REST API', { home: home.dir, daemon })).toMatchObject({ status: 'ok' });
+  const running = { what: 'daemon', pid: process.pid } as const;
+  expect(await named('REST API', { home: home.dir, running })).toMatchObject({ status: 'ok' });
 });
 
 test('a result server whose address this host has not: those it has are named', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { THIS_HOST, type Host, type RunningDaemon } from '../../apps/worker/doctor/context.js';
+import { THIS_HOST, type Host, type RunningLab } from '../../apps/worker/doctor/context.js';
 import { diagnose } from '../../apps/worker/doctor/run.js';
 import type { Finding } from '../../apps/finding.js';
 
@@ -19,12 +19,12 @@ export interface Asked {
   readonly home: string;
   readonly machinery?: string;
   readonly machine?: string;
-  readonly daemon?: RunningDaemon;
+  readonly running?: RunningLab;
   readonly host?: Partial<Host>;
 }
 
-function look({ daemon, host, ...asked }: Asked): AsyncGenerator<Finding> {
-  const examination = { ...asked, daemon: daemon ?? null, host: { ...THIS_HOST, ...host } };
+function look({ running, host, ...asked }: Asked): AsyncGenerator<Finding> {
+  const examination = { ...asked, running: running ?? null, host: { ...THIS_HOST, ...host } };
   return diagnose(examination, new AbortController().signal);
 }
 

@@ -27,7 +27,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const hostOnly = values['no-machines'] === true;
   if (hostOnly && machine !== undefined)
     throw new SandboxError('USAGE', 'doctor: either --machine or --no-machines');
-  const known = { machinery, machine, 'daemon-pid': daemon?.pid.toString(), 'daemon-url': daemon?.url };
+  const known = { machinery, machine, 'daemon-pid': daemon?.pid.toString() };
   const progress = createProgress();
   const findings: Finding[] = [];
   return interruptible(

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { reason } from '#domain/errors.js';
 import { portOwner } from '../../ports.js';
 import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
-import type { Configured, RunningDaemon } from './context.js';
+import type { Configured, RunningLab } from './context.js';
 import { machinesOnInterfaces } from './own-machines.js';
 
 interface Listening {
@@ -20,7 +20,7 @@ interface Listening {
 
 /** The addresses and ports that the lab will listen on. */
 export function addressChecks(configured: Configured): readonly Check[] {
-  const { settings, machinery, daemon } = configured;
+  const { settings, machinery, running } = configured;
   const { api, resultserver } = settings.cuckoo;
   const places: Listening[] = [
     { what: 'REST API', host: api.host, port: api.port, where: '[api] in cuckoo.conf', optional: false },
@@ -37,7 +37,7 @@ export function addressChecks(configured: Configured): readonly Check[] {
     });
   }
   return [
-    ...places.map((place) => ({ name: place.what, run: () => listening(place, daemon) })),
+    ...places.map((place) => ({ name: place.what, run: () => listening(place, running) })),
     { name: 'addresses', run: () => guestAddresses(configured) },
   ];
 }
@@ -64,7 +64,7 @@ function guestAddresses(configured: Configured): readonly Verdict[] {
 }
 
 /** By proof: listens there for a moment. */
-async function listening(place: Listening, daemon: RunningDaemon | null): Promise<Verdict> {
+async function listening(place: Listening, running: RunningLab | null): Promise<Verdict> {
   const { host, port, where, optional } = place;
   const bad = optional ? warn : fail;
   const at = `${host}:${port}`;
@@ -77,7 +77,7 @@ async function listening(place: Listening, daemon: RunningDaemon | null): Promis
     const { code = '' } = error as NodeJS.ErrnoException;
     switch (code) {
       case 'EADDRINUSE':
-        return await taken(place, daemon);
+        return await taken(place, running);
       case 'EADDRNOTAVAIL':
         return bad(
           `this host has no address ${host}; it has ${addresses()}`,
@@ -95,19 +95,19 @@ async function listening(place: Listening, daemon: RunningDaemon | null): Promis
 
 async function taken(
   { what, host, port, where, optional }: Listening,
-  daemon: RunningDaemon | null,
+  running: RunningLab | null,
 ): Promise<Verdict> {
   const owner = await portOwner(port);
   if (owner === null) {
     const found = `${host}:${port} is taken, by a process of another user`;
     const fix = `root sees which: ss -ltnp 'sport = :${port}'; end it, or choose another port in ${where}`;
-    return daemon === null
+    return running === null
       ? fail(found, fix)
-      : skipped(`${found}: the daemon of this home runs, and may be that`);
+      : skipped(`${found}: the ${running.what} of this home runs, and may be that`);
   }
   const { name, pid } = owner;
-  if (daemon !== null && (await descends(pid, daemon.pid)))
-    return ok(`${host}:${port} has the running daemon of this home (pid ${daemon.pid})`);
+  if (running !== null && (await descends(pid, running.pid)))
+    return ok(`${host}:${port} has the running ${running.what} of this home (pid ${running.pid})`);
   const found = `${host}:${port} is taken by ${name} (pid ${pid})`;
   const fix = `end that (\`kill ${pid}\`) if it is not needed, or choose another port in ${where}`;
   return optional ? warn(`${found}; ${what} is not needed by what is configured`, fix) : fail(found, fix);

@@ -53,6 +53,20 @@ test('a check that hangs, and does not even heed its signal, is told after its t
   ]);
 });
 
+test('what a check must undo is waited for when its time is over', async () => {
+  const undone: string[] = [];
+  const slow = async (signal: AbortSignal) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    undone.push('stopped');
+    return ok('late');
+  };
+  expect(await found([{ name: 'slow', ms: 20, graceMs: 5_000, run: slow }])).toMatchObject([
+    { status: 'fail' },
+  ]);
+  expect(undone).toEqual(['stopped']);
+});
+
 test('whoever stops waiting ends the list', async () => {
   const controller = new AbortController();
   const checks: Check[] = [

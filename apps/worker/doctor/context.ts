@@ -3,10 +3,10 @@ import type { MachineryName } from '#config/machineries.js';
 import type { Settings } from '#config/settings.js';
 import { PATH } from '#machinery/adapters/qemu/program.js';
 
-/** The daemon that runs on the home folder: what it holds is no fault. */
-export interface RunningDaemon {
+/** What runs on the home folder: its ports are no fault, and its machines are its own. */
+export interface RunningLab {
+  readonly what: 'daemon' | 'worker';
   readonly pid: number;
-  readonly url: string;
 }
 
 /** Whom programs are started as, when not as ourselves. */
@@ -41,6 +41,6 @@ export interface Configured {
   readonly settings: Settings;
   /** What `[cuckoo] machinery` names, or the option in its place. */
   readonly machinery: readonly MachineryName[];
-  readonly daemon: RunningDaemon | null;
+  readonly running: RunningLab | null;
   readonly host: Host;
 }

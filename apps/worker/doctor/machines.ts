@@ -39,7 +39,7 @@ interface Candidate {
 
 /** Each machine of one's own, and one of each kind of default machines; with `only`, the one of that name. */
 export function machineChecks(configured: Configured, only: string | undefined): readonly Check[] {
-  const { daemon } = configured;
+  const { running } = configured;
   const all = candidates(configured);
   const chosen = only === undefined ? all : all.filter((one) => fits(one, only));
   if (only !== undefined && chosen.length === 0) {
@@ -53,10 +53,10 @@ export function machineChecks(configured: Configured, only: string | undefined):
     ms: MACHINE_MS,
     graceMs: GRACE_MS,
     run: (signal) =>
-      daemon === null
+      running === null
         ? look(configured, one, signal)
         : skipped(
-            `the daemon of this home has it (pid ${daemon.pid}): \`malkoha machine test ${one.name}\` has that test it; stop the daemon for a look hop by hop`,
+            `the ${running.what} of this home has it (pid ${running.pid}): \`malkoha machine test ${one.name}\` has that test it; stop the ${running.what} for a look hop by hop`,
           ),
   }));
 }

@@ -3,6 +3,7 @@ import { SandboxError } from '#domain/errors.js';
 import { runMain, shutdownSignal, tell } from '../../ipc.js';
 import { THIS_HOST } from './context.js';
 import { diagnose } from './run.js';
+import { runningWorker } from './running.js';
 
 /** Milliseconds for what was begun to be sent. */
 const LAST_WAIT_MS = 500;
@@ -13,7 +14,6 @@ const OPTIONS = {
   machine: { type: 'string' },
   'no-machines': { type: 'boolean' },
   'daemon-pid': { type: 'string' },
-  'daemon-url': { type: 'string' },
 } as const;
 
 /** `malkoha doctor`: looks, and tells each finding as it comes. */
@@ -22,12 +22,13 @@ await runMain(async () => {
   const { values } = parseArgs({ options: OPTIONS });
   if (values.home === undefined) throw new SandboxError('USAGE', 'doctor: --home DIR is needed');
   const pid = values['daemon-pid'];
-  const daemon = pid === undefined ? null : { pid: Number(pid), url: values['daemon-url'] ?? '' };
   const { home, machinery } = values;
   const machine = values['no-machines'] === true ? null : values.machine;
+  const running =
+    pid === undefined ? await runningWorker(home) : { what: 'daemon' as const, pid: Number(pid) };
   const onCheck = (name: string): void =>
     tell({ kind: 'progress', line: `looking at ${name}`, lasting: false });
-  const examination = { home, machinery, machine, daemon, host: THIS_HOST, onCheck };
+  const examination = { home, machinery, machine, running, host: THIS_HOST, onCheck };
   for await (const finding of diagnose(examination, shutdown)) tell({ kind: 'finding', finding });
 });
 if (process.connected) process.disconnect();

@@ -5,7 +5,7 @@ import { examine, skipped, type Check } from './check.js';
 import { captureCheck } from './capture.js';
 import { clockCheck } from './clock.js';
 import { readConfiguration } from './configuration.js';
-import type { Configured, Host, RunningDaemon } from './context.js';
+import type { Configured, Host, RunningLab } from './context.js';
 import { deviceChecks } from './devices.js';
 import { guestChecks } from './guest.js';
 import { homeCheck, storageChecks } from './home.js';
@@ -24,7 +24,7 @@ export interface Examination {
   readonly machinery?: string | undefined;
   /** Only this machine; null: none, for nothing may be started. */
   readonly machine?: string | null | undefined;
-  readonly daemon: RunningDaemon | null;
+  readonly running: RunningLab | null;
   readonly host: Host;
   /** Told of each check before it begins. */
   readonly onCheck?: (name: string) => void;
@@ -32,7 +32,7 @@ export interface Examination {
 
 /** Every check in the order a person mends: the host, the configuration, programs, rights, addresses, guests, machines. */
 export async function* diagnose(examination: Examination, signal: AbortSignal): AsyncGenerator<Finding> {
-  const { home, machinery, machine, daemon, host } = examination;
+  const { home, machinery, machine, running, host } = examination;
   const reading = await readConfiguration(home, machinery);
   const checks: Check[] = [
     { name: 'Node.js', run: () => nodeVersion(host) },
@@ -44,7 +44,7 @@ export async function* diagnose(examination: Examination, signal: AbortSignal): 
     const why = 'everything else depends on the configuration, which must be mended first';
     checks.push({ name: 'the rest', run: () => skipped(why) });
   } else {
-    const configured = { ...reading.known, daemon, host };
+    const configured = { ...reading.known, running, host };
     checks.push(...configuredChecks(configured));
     if (machine !== null) checks.push(...machineChecks(configured, machine));
   }
