@@ -57,7 +57,7 @@ async function capture({ settings, host }: Configured, signal: AbortSignal): Pro
 }
 
 async function refused(program: string, { code, stderr }: Ran): Promise<Verdict> {
-  const words = stderr.trim().split('\n').join('; ') || `it ended with ${code ?? 'a signal'}`;
+  const words = stderr.trim().split('\n').join(' ') || `it ended with ${code ?? 'a signal'}`;
   const found = `${program} cannot capture: ${words}`;
   if (/permission|not permitted/i.test(words)) {
     const give = `chgrp pcap ${program} && chmod 750 ${program} && setcap cap_net_raw,cap_net_admin=eip ${program}`;

@@ -106,9 +106,12 @@ async function look(
   await using cleanup = new Cleanup();
   const dir = await mkdtemp(join(tmpdir(), 'malkoha-doctor-'));
   cleanup.defer(() => rm(dir, { recursive: true, force: true }));
+  // In the home folder, so that what a killed look left is found by the next.
+  const runDir = join(configured.home.run, 'doctor');
+  cleanup.defer(() => rm(runDir, { recursive: true, force: true }));
   let lab;
   try {
-    lab = cleanup.use(await openFor(configured, candidate, signal));
+    lab = cleanup.use(await openFor(configured, candidate, runDir, signal));
   } catch (error) {
     signal.throwIfAborted();
     return [refused(error, sectionOf(candidate))];
@@ -129,11 +132,12 @@ async function notBuilt(configured: Configured): Promise<Verdict | null> {
 async function openFor(
   { home }: Configured,
   { kind, own, settings }: Candidate,
+  runDir: string,
   signal: AbortSignal,
 ): Promise<MachineLab> {
   const open = await labOpener(kind);
   const options = {
-    ...{ home, settings, runDir: join(home.run, 'doctor'), namePrefix: '', mixed: false },
+    ...{ home, settings, runDir, namePrefix: '', mixed: false },
     machines: own === null ? 1 : undefined,
     log: () => undefined,
     onProgress: () => undefined,

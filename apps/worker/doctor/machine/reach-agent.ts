@@ -26,7 +26,7 @@ export async function interfaceThere({
   const addresses = addressesOf(reach.interface).join(', ');
   if (names.includes(reach.interface))
     return ok(
-      `${reach.interface} is there${addresses === '' ? ', down or without an address' : `, ${addresses}`}`,
+      `${reach.interface} is there${addresses === '' ? '; it is down, has no address, or nobody is on it yet' : `, ${addresses}`}`,
     );
   return fail(
     `this host has no interface ${reach.interface}; it has ${names.join(', ')}`,
