@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { reason, SandboxError } from '#domain/errors.js';
+import type { Finding } from './finding.js';
 
 /** What a process of the lab tells the one that supervises it, over Node's IPC channel. */
 export type ChildMessage =
@@ -7,6 +8,8 @@ export type ChildMessage =
   | { readonly kind: 'ready'; readonly url?: string }
   /** It ends because an operator said so: it is not to be started again. */
   | { readonly kind: 'drained' }
+  /** What a check found: of `malkoha doctor`. */
+  | { readonly kind: 'finding'; readonly finding: Finding }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly help: string };
 
 /** Tells the supervisor; does nothing in a process started by hand. */

@@ -8,12 +8,20 @@ const LISTEN = '0A';
  * (another user's process, or nobody any more).
  */
 export async function portHolder(port: number): Promise<string | null> {
+  const owner = await portOwner(port);
+  return owner === null ? null : `${owner.name} (pid ${owner.pid})`;
+}
+
+/** The same, by its parts. */
+export async function portOwner(
+  port: number,
+): Promise<{ readonly name: string; readonly pid: number } | null> {
   const inodes = new Set(
     (await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((table) => listeners(table, port)))).flat(),
   );
   if (inodes.size === 0) return null;
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    if (await holds(pid, inodes)) return `${await commandName(pid)} (pid ${pid})`;
+    if (await holds(pid, inodes)) return { name: await commandName(pid), pid: Number(pid) };
   }
   return null;
 }

@@ -292,6 +292,31 @@ ${HOME_HELP}
 
 ${EXIT_HELP}`,
   },
+  doctor: {
+    summary: 'tell what is wrong with this host or its machines, and the fix',
+    load: () => import('./commands/doctor.js'),
+    help: `usage: malkoha doctor [options]
+
+Looks at the host, the configuration, the programs it needs, rights, addresses
+and ports, database and Redis, the default guest, and at every machine hop by
+hop: known to its hypervisor, restored, on the network, its agent answers,
+reaches the result server, stops. Says of each what was found, and of what is
+wrong the command or the line that mends it.
+
+Machines are restored from their snapshot, started and powered off, as for an
+analysis: what runs in one is lost. Those that a daemon has are left to it.
+
+  --machine NAME    of the machines, look at this one only
+  --no-machines     look at none: nothing is started
+  --machinery M,…   what runs the machines
+                    (default: [cuckoo] machinery in cuckoo.conf, qemu)
+  --json            {"healthy": …, "findings": [{"check", "status", "found",
+                    "fix", "machine"}]} on stdout, nothing else there; status
+                    is ok, warn, fail or skipped
+${HOME_HELP}
+
+Exit code: 0 nothing failed, 1 something did, 2 wrong usage, 130 interrupted.`,
+  },
   guest: {
     summary: 'build the default guest ahead of time',
     load: () => import('./commands/guest.js'),

@@ -37,6 +37,8 @@ test.each([
   [['task', 'list', '--status', 'done'], '--status takes pending, running'],
   [['task', 'list', '--colour'], "Unknown option '--colour'"],
   [['status', '--host', 'http://127.0.0.1:8090'], '--host takes a name or an IP address'],
+  [['doctor', 'linux1'], 'no argument "linux1"'],
+  [['doctor', '--machine', 'a', '--no-machines'], 'either --machine or --no-machines'],
   [['submit'], 'name at least one file'],
   [['submit', '/nonexistent'], 'cannot read /nonexistent'],
   [['submit', 'http://a.test/', '--clock', 'now'], '--clock takes'],

@@ -90,7 +90,7 @@ export async function guestAuthority(dir: string): Promise<CertificateAuthority>
 }
 
 /** Null when there is none, or none of this version: another one is made, and with it another guest. */
-async function readAuthority(path: string): Promise<CertificateAuthority | null> {
+export async function readAuthority(path: string): Promise<CertificateAuthority | null> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'null';
     throw error;

@@ -24,6 +24,11 @@ const LABS: Readonly<Record<MachineryName, () => Promise<OpenMachineLab>>> = {
   fake: async () => (await import('./labs/fake.js')).openFakeLab,
 };
 
+/** What opens one kind of machinery. */
+export function labOpener(kind: MachineryName): Promise<OpenMachineLab> {
+  return LABS[kind]();
+}
+
 export interface LabOptions {
   readonly home: HomePaths;
   readonly settings: Settings;
@@ -66,7 +71,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   const labs: MachineLab[] = [];
   const labOf = new Map<string, MachineLab>();
   for (const kind of kinds) {
-    const open = await LABS[kind]();
+    const open = await labOpener(kind);
     const { runDir = home.run, namePrefix = '', machines } = options;
     const mixed = kinds.length > 1;
     const lab = await open({ home, settings, runDir, machines, namePrefix, mixed, log, onProgress }, signal);

@@ -212,6 +212,8 @@ export class ProtocolError extends SandboxError {
 /** One line about any thrown value, safe to show: the message, and its cause's when there is one. */
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // Node's word for an address family each that failed: it has no message of its own.
+  if (error instanceof AggregateError && error.message === '') return reason(error.errors[0]);
   const cause = error.cause === undefined ? '' : `: ${reason(error.cause)}`;
   return `${error.message}${cause}`;
 }

@@ -19,16 +19,20 @@ const OPTIONS: RedisOptions = {
  * @throws CONFIG_INVALID
  */
 export function connectRedis(connection: string, onError: (error: Error) => void): Redis {
-  const socket = /^unix:\/\/(\/.+)$/.exec(connection)?.[1];
-  if (socket === undefined && !/^rediss?:\/\//.test(connection)) {
-    throw new SandboxError(
-      'CONFIG_INVALID',
-      '[queue] connection must be redis://<host>:<port> or unix:///<path>',
-    );
-  }
-  const redis = new Redis(socket ?? connection, OPTIONS);
+  const redis = new Redis(redisTarget(connection), OPTIONS);
   redis.on('error', onError);
   return redis;
+}
+
+/** How ioredis writes it: the path of a socket, or the URL. @throws CONFIG_INVALID */
+export function redisTarget(connection: string): string {
+  const socket = /^unix:\/\/(\/.+)$/.exec(connection)?.[1];
+  if (socket !== undefined) return socket;
+  if (/^rediss?:\/\//.test(connection)) return connection;
+  throw new SandboxError(
+    'CONFIG_INVALID',
+    '[queue] connection must be redis://<host>:<port> or unix:///<path>',
+  );
 }
 
 /** `[queue] connection` of cuckoo.conf, or the private redis-server's socket when that is empty. */

@@ -77,6 +77,47 @@ export async function openDatabase(connection: string, timeoutMs = DEFAULT_TIMEO
   }
 }
 
+/**
+ * Looks at a database and migrates nothing: does it answer, is every table there, what time has it? `undone` are our
+ * migrations that it has not had; all of them when it is empty.
+ *
+ * @throws SETUP_MISSING when it does not open, DATABASE_NEWER, CONFIG_INVALID
+ */
+export async function lookAtDatabase(
+  connection: string,
+  timeoutMs: number,
+): Promise<{ readonly version: string; readonly now: Date; readonly undone: number }> {
+  const db = new DataSource(await options(connection, timeoutMs));
+  try {
+    await db.initialize();
+    const runner = db.createQueryRunner();
+    try {
+      await mustKnowAll(runner);
+      const sqlite = db.options.type === 'better-sqlite3';
+      const ask = sqlite
+        ? "SELECT 'SQLite ' || sqlite_version() AS version, CAST(strftime('%s') AS REAL) * 1000 AS now"
+        : "SELECT 'PostgreSQL ' || split_part(version(), ' ', 2) AS version, extract(epoch from clock_timestamp()) * 1000 AS now";
+      const [row] = (await runner.query(ask)) as { version: string; now: number | string }[];
+      const table = await runner.hasTable('migrations');
+      const [done] = table
+        ? ((await runner.query('SELECT count(*) AS n FROM migrations')) as { n: number | string }[])
+        : [];
+      return {
+        version: row?.version ?? '',
+        now: new Date(Number(row?.now)),
+        undone: MIGRATIONS.length - Number(done?.n ?? 0),
+      };
+    } finally {
+      await runner.release();
+    }
+  } catch (cause) {
+    if (cause instanceof SandboxError) throw cause;
+    throw new SandboxError('SETUP_MISSING', `${shown(connection)} does not open`, { cause });
+  } finally {
+    if (db.isInitialized) await db.destroy();
+  }
+}
+
 /** Opens what `[database]` of cuckoo.conf says: its `connection`, or the SQLite file when that is empty; `timeout` is in seconds. */
 export async function openConfigured(
   { connection, timeout }: { readonly connection: string; readonly timeout: number },

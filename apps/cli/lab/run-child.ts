@@ -5,10 +5,25 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** Runs a process of the lab that does one thing and ends. @throws what it gave as its reason */
-export async function runChild(
+export function runChild(
   module: URL,
   args: readonly string[],
   progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  return runTelling(
+    module,
+    args,
+    (message) => message.kind === 'progress' && show(progress, message),
+    signal,
+  );
+}
+
+/** The same, for one that tells more than how far it is. */
+export async function runTelling(
+  module: URL,
+  args: readonly string[],
+  onMessage: (message: ChildMessage) => unknown,
   signal: AbortSignal,
 ): Promise<void> {
   const child = fork(fileURLToPath(module), [...args], {
@@ -17,8 +32,8 @@ export async function runChild(
   });
   const failures: Error[] = [];
   child.on('message', (message: ChildMessage) => {
-    if (message.kind === 'progress') show(progress, message);
     if (message.kind === 'failed') failures.push(failure(message));
+    onMessage(message);
   });
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });

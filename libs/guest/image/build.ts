@@ -59,25 +59,7 @@ const CMDLINE =
  */
 export async function ensureImage(request: ImageRequest): Promise<GuestImage> {
   const { folder, recipe = DEFAULT_RECIPE, onProgress, signal } = request;
-  const source = guestSource();
-  const inputs = await baseInputs(source, recipe, request);
-  const base = hashOf([
-    inputs.distribution.suite,
-    inputs.distribution.kernel,
-    ...inputs.distribution.sources,
-    '', // what follows is another list
-    ...inputs.packages,
-    inputs.setup,
-    inputs.caCertificate,
-  ]);
-  const files = await readTree(source);
-  const hash = hashOf([
-    base,
-    recipe.compression,
-    CMDLINE,
-    ...files.flatMap(({ path, content }) => [path, content]),
-  ]);
-  const image = describe(join(folder, hash), hash);
+  const { image, source, base, inputs } = await planned(request);
   if (await complete(image)) return image;
 
   await using _lock = await buildLock(
@@ -105,6 +87,37 @@ export async function ensureImage(request: ImageRequest): Promise<GuestImage> {
   return image;
 }
 
+type Plan = Pick<ImageRequest, 'folder' | 'recipe' | 'caCertificate' | 'environment'>;
+
+/** The image of this recipe when it is built already, else null: nothing is begun. @throws GUEST_BUILD_FAILED when none could be */
+export async function builtImage(request: Plan): Promise<GuestImage | null> {
+  const { image } = await planned(request);
+  return (await complete(image)) ? image : null;
+}
+
+async function planned(request: Plan) {
+  const { folder, recipe = DEFAULT_RECIPE } = request;
+  const source = guestSource();
+  const inputs = await baseInputs(source, recipe, request);
+  const base = hashOf([
+    inputs.distribution.suite,
+    inputs.distribution.kernel,
+    ...inputs.distribution.sources,
+    '', // what follows is another list
+    ...inputs.packages,
+    inputs.setup,
+    inputs.caCertificate,
+  ]);
+  const files = await readTree(source);
+  const hash = hashOf([
+    base,
+    recipe.compression,
+    CMDLINE,
+    ...files.flatMap(({ path, content }) => [path, content]),
+  ]);
+  return { image: describe(join(folder, hash), hash), source, base, inputs };
+}
+
 function describe(dir: string, hash: string): GuestImage {
   const [kernel, initrd, root] = ['vmlinuz', 'initrd.cpio', 'root.squashfs'].map((name) => join(dir, name));
   return { dir, kernel: kernel ?? '', initrd: initrd ?? '', root: root ?? '', hash, cmdline: CMDLINE };
@@ -130,7 +143,7 @@ function guestSource(): string {
   throw new SandboxError('GUEST_BUILD_FAILED', 'analyzer-guest/ is missing: it belongs to the source tree');
 }
 
-async function baseInputs(source: string, recipe: Recipe, request: ImageRequest): Promise<BaseInputs> {
+async function baseInputs(source: string, recipe: Recipe, request: Plan): Promise<BaseInputs> {
   const text = (path: string) => readFile(path, 'utf8').catch(() => '');
   const folder = '/etc/apt/sources.list.d';
   const names = (await readdir(folder).catch(() => []))
