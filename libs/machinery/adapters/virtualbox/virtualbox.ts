@@ -2,7 +2,7 @@ import { SandboxError } from '#domain/errors.js';
 import type { Machine, OwnMachine } from '#domain/machine.js';
 import type { Machinery } from '../../machinery.js';
 import { Slots } from '../../slots.js';
-import { capture } from './capture.js';
+import { Captures } from './capture.js';
 import { checkMachines } from './checks.js';
 import { dumpMemory, screenshot } from './evidence.js';
 import type { VBoxHost } from './host.js';
@@ -65,6 +65,7 @@ export async function virtualboxMachinery(
   const power = new Power(manage, setup.mode, setup.stateTimeoutMs);
   const slots = new Slots(setup.startLimit);
   const losses = new LossWatch(manage);
+  const captures = new Captures(manage);
   const control = new RemoteControl(manage, setup.controlPorts);
   /** By machine name: since when it has been as it was restored. */
   const prepared = new Map<string, string>();
@@ -150,6 +151,7 @@ export async function virtualboxMachinery(
         await launch(machine, vm, by);
       }
       losses.watch(vm.name, vm.uuid);
+      await captures.started(vm.uuid, by);
     },
 
     stop,
@@ -170,8 +172,11 @@ export async function virtualboxMachinery(
       await dumpMemory(manage, { vm: await mustRun(machine, by), path }, by),
 
     async capture(machine, path, by) {
+      const { uuid } = vmOf(machine);
+      const { power: now } = await observe(manage, uuid, by);
+      const running = now === 'running' || now === 'paused';
       const failed = (why: string) => setup.onProblem?.(machine, why);
-      return await capture(manage, { vm: await mustRun(machine, by), path, failed }, by);
+      return await captures.open({ vm: uuid, running, path, failed }, by);
     },
 
     setRemoteControl: (machine, wanted) => control.set(machine, wanted),
