@@ -70,7 +70,7 @@ try {
     await timed('kill', performance.now(), machinery.stop(machine, signal));
 
     const restored = performance.now();
-    await machinery.start(machine, signal);
+    await timed('restore_to_running', restored, machinery.start(machine, signal));
     await timed('restore_to_agent', restored, agent(machine.name).waitReady(signal));
     await machinery.stop(machine, signal);
   }

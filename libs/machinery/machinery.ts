@@ -45,8 +45,8 @@ export interface Machinery {
   dumpMemory?(machine: Machine, path: string, signal: AbortSignal): Promise<void>;
 
   /**
-   * The hypervisor itself writes the packets of the machine, which runs, in pcap format until disposed of; the file is
-   * at `path` then. Absent when the hypervisor cannot.
+   * The hypervisor itself writes the packets of the machine in pcap format, from now or from its next start on, until
+   * disposed of; the file is at `path` then. Absent when the hypervisor cannot.
    *
    * @throws CAPTURE_FAILED
    */

@@ -256,9 +256,22 @@ describe('VirtualBox machines when something fails', () => {
         await machinery.stop(machine, patience());
       }
       expect((await stat(`${pcap}2`)).size).toBe(24);
-      await expect(machinery.capture(machine, pcap, patience())).rejects.toMatchObject({
-        code: 'GUEST_LOST',
-      });
+    });
+
+    test('a capture of a machine that is off begins when it is started, and is none when it never was', async () => {
+      await open();
+      const { machinery, machine } = lab;
+      const pcap = join(folder, 'dump.pcap');
+      await (await machinery.capture(machine, pcap, patience()))[Symbol.asyncDispose]();
+      await expect(stat(pcap)).rejects.toMatchObject({ code: 'ENOENT' });
+      {
+        await using _capture = await machinery.capture(machine, pcap, patience());
+        expect((await lab.fake.vm('cuckoo1')).trace.on).toBe(false);
+        await machinery.start(machine, patience());
+        expect((await lab.fake.vm('cuckoo1')).trace.on).toBe(true);
+      }
+      expect((await readFile(pcap)).readUInt32LE(0)).toBe(0xa1b2c3d4);
+      await machinery.stop(machine, patience());
     });
   });
 
