@@ -127,7 +127,7 @@ export async function ensurePackages(
   if (prefix === null || !isInstalled('apt-get')) {
     throw new SandboxError('SETUP_MISSING', `cannot install packages as this user; run as root: ${command}`);
   }
-  const script = `export DEBIAN_FRONTEND=noninteractive; ${command}`;
+  const script = `${START_NOTHING} export DEBIAN_FRONTEND=noninteractive; ${command}`;
   const [program, ...args] = [...prefix, 'sh', '-c', script];
   const failed = await runQuietly(program, args);
   const still = packages.filter(({ program }) => !isInstalled(program));
@@ -139,6 +139,20 @@ export async function ensurePackages(
     );
   }
 }
+
+/**
+ * Debian starts a service when it installs one. We want their programs only: no database or SSH server of the host's
+ * shall listen because of us.
+ *
+ * @see https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+ */
+const START_NOTHING = [
+  'policy=/usr/sbin/policy-rc.d;',
+  'if [ ! -e "$policy" ]; then',
+  `printf '#!/bin/sh\\nexit 101\\n' >"$policy" && chmod 755 "$policy";`,
+  `trap 'rm -f "$policy"' EXIT; trap 'exit 130' INT TERM;`,
+  'fi;',
+].join(' ');
 
 /** How to become root: nothing needed, sudo, or not at all. */
 function rootPrefix(): readonly string[] | null {
