@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SandboxError } from '#domain/errors.js';
 import { serves, type Machine } from '#domain/machine.js';
@@ -6,6 +6,9 @@ import { TestHosts } from '../support/hosts.js';
 import { aMachine } from '../support/machine.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
+
+/** The property opens a lab of its own a dozen times, and other suites run beside it. */
+jest.setTimeout(300_000);
 
 const KINDS: readonly Partial<Machine>[] = [
   {},
