@@ -107,6 +107,7 @@ test('told to end, it cuts off first, says so, and waits for the machines', asyn
   expect(String((await told)[0])).toBe('{"event":"ending"}\n');
   expect(await ask(socket, { id: 2, op: 'open', request: { ...REQUEST, task: 2 } })).toMatchObject({
     ok: false,
+    code: 'ROOTER_AWAY',
     message: 'the rooter is being stopped',
   });
   await ask(socket, { id: 3, op: 'close', lease: 1 });

@@ -160,7 +160,7 @@ export class RooterServer implements AsyncDisposable {
   }
 
   async #open(client: Client, request: RouteRequest): Promise<{ lease: number }> {
-    if (this.#isEnding()) throw new SandboxError('ROUTE_UNAVAILABLE', 'the rooter is being stopped');
+    if (this.#isEnding()) throw new SandboxError('ROOTER_AWAY', 'the rooter is being stopped');
     const lease = await this.desk.open(request);
     client.leases.add(lease);
     const { task, machine, route } = request;

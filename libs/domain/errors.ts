@@ -128,7 +128,12 @@ export const ERRORS = {
   ROUTE_UNAVAILABLE: {
     retry: false,
     http: 422,
-    help: 'Choose a route that routing.conf has, and see that `malkoha rooter` runs; the default guest has inetsim and drop.',
+    help: 'Choose a route that routing.conf has, and mend what the message names; the default guest has inetsim and drop.',
+  },
+  ROOTER_AWAY: {
+    retry: true,
+    http: 422,
+    help: 'On the host of the worker, start or restart `malkoha rooter` as root; its log says why it ended.',
   },
   CAPTURE_FAILED: { retry: true, http: 503, help: 'Is the analysis folder writable and the disk not full?' },
   CANCELLED: { retry: false, http: 409, help: 'The task was cancelled; submit it again to run it.' },

@@ -15,5 +15,7 @@ export type OutcomeCode =
 export function outcomeOf(code: ErrorCode): OutcomeCode {
   if (code === 'MACHINE_START_FAILED') return 'vm_start_failed';
   if (code === 'MACHINE_STOP_FAILED') return 'vm_stop_failed';
+  // To who counts outcomes the task had no route, whoever's fault it was.
+  if (code === 'ROOTER_AWAY') return 'route_unavailable';
   return code.toLowerCase() as Lowercase<ErrorCode>;
 }

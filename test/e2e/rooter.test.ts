@@ -287,7 +287,7 @@ describe('malkoha rooter', () => {
     await once(rooter, 'exit');
     await until(() => lease.failed.aborted && other.failed.aborted);
     expect(String(lease.failed.reason)).toContain('the rooter at');
-    await expect(client.routes(never)).rejects.toMatchObject({ code: 'ROUTE_UNAVAILABLE' });
+    await expect(client.routes(never)).rejects.toMatchObject({ code: 'ROOTER_AWAY' });
     await client[Symbol.asyncDispose]();
     await expect(RooterClient.connect(lab.socket, never)).rejects.toThrow('has ended and left its socket');
 

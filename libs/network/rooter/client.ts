@@ -56,7 +56,7 @@ export class RooterClient implements AsyncDisposable {
     void this.#beat();
   }
 
-  /** @throws ROUTE_UNAVAILABLE that says whether the socket is missing, refuses, or is not for this user */
+  /** @throws ROOTER_AWAY that says whether the socket is missing, refuses, or is not for this user */
   static async connect(path: string, signal: AbortSignal): Promise<RooterClient> {
     signal.throwIfAborted();
     using time = deadline(CONNECT_MS, signal);
@@ -67,7 +67,7 @@ export class RooterClient implements AsyncDisposable {
     } catch (cause) {
       socket.destroy();
       signal.throwIfAborted();
-      throw new SandboxError('ROUTE_UNAVAILABLE', whyNot(path, cause), { cause });
+      throw new SandboxError('ROOTER_AWAY', whyNot(path, cause), { cause });
     }
   }
 
@@ -186,7 +186,7 @@ export class RooterClient implements AsyncDisposable {
   }
 
   #error(what: string): SandboxError {
-    return new SandboxError('ROUTE_UNAVAILABLE', what);
+    return new SandboxError('ROOTER_AWAY', what);
   }
 }
 
