@@ -129,6 +129,8 @@ machines are behind are closed to everything else (docs/howto/routing.md).
                     run/rooter.sock in the home folder
   --user NAME       whom the socket is for (default: the owner of its folder)
   -g, --group NAME  a group that may use it as well
+  --machinery M,…   whose machines: as the worker's (default: [cuckoo]
+                    machinery in cuckoo.conf, qemu)
 ${HOME_HELP}
 
 ${EXIT_HELP}`,

@@ -19,11 +19,22 @@ export async function forgetConnections(ip: string): Promise<boolean> {
   }
 }
 
-/** conntrack ends with 1 when there was nothing to delete. */
+/** Each deletes some, unless all that it saw expired before it. */
+const MOST_TRIES = 50;
+
+/**
+ * conntrack ends with 1 when there was nothing to delete, and in the midst of its list when an entry expired between being
+ * listed and being deleted: a guest has many that are about to.
+ */
 async function forget(side: string, ip: string): Promise<void> {
-  try {
-    await run('conntrack', ['-D', '-f', 'ipv4', side, ip]);
-  } catch (error) {
-    if (!(error instanceof CommandError && error.stderr.includes('0 flow entries'))) throw error;
+  for (let tries = 1; ; tries++) {
+    try {
+      await run('conntrack', ['-D', '-f', 'ipv4', side, ip]);
+      return;
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      if (/(^|\s)0 flow entries/.test(error.stderr)) return;
+      if (!error.stderr.includes("such conntrack doesn't exist") || tries === MOST_TRIES) throw error;
+    }
   }
 }

@@ -1,9 +1,7 @@
 import { expect, test } from '@jest/globals';
-import type { OwnMachine } from '#domain/machine.js';
 import { baseRules } from './base-rules.js';
 import { closeRules, openRules, type Guest } from './lease-rules.js';
-import { permits, permitted } from './permit.js';
-import type { Plan, Routing } from './routing.js';
+import type { Plan } from './routing.js';
 
 const GUEST: Guest = {
   task: 7,
@@ -69,51 +67,6 @@ test('what a lease adds, closing it deletes', () => {
   }; // prettier-ignore
   for (const plan of [LINE, sim])
     expect(names(closeRules(GUEST, plan), 'delete')).toEqual(names(openRules(GUEST, plan), 'add'));
-});
-
-test('only machines with an address and an interface that nft takes literally may have routes', () => {
-  const machine: OwnMachine = {
-    name: 'a',
-    label: 'a',
-    platform: 'linux',
-    arch: 'x64',
-    tags: [],
-    reserved: false,
-    snapshot: null,
-    options: [],
-    ip: '10.0.0.2',
-    interface: 'br0',
-    resultServer: { ip: '10.0.0.1', port: 0 },
-    agentPort: 8000,
-  };
-  const routing: Routing = {
-    none: 'drop',
-    internet: null,
-    rtTable: 'main',
-    autoRt: true,
-    rejectSegments: [],
-    inetsim: { enabled: false, server: '10.0.0.1', ports: [], dnsport: 53 },
-    tor: { enabled: false, dnsport: 5353, proxyport: 9040 },
-    vpns: [],
-  };
-  const others = ['', 'br*', 'a"b', 'a b', '-x'].map((name, index) => ({
-    ...machine,
-    name: `o${index}`,
-    interface: name,
-  }));
-  const none = { machines: [] };
-  const allowed = permits({ kvm: { machines: [machine, ...others] }, virtualbox: none, qemu: none, routing });
-  expect([...allowed.keys()]).toEqual(['a']);
-  const request = {
-    ...GUEST,
-    resultServer: { ip: '10.0.0.1', port: 2042 },
-    machine: 'a',
-    route: 'drop',
-    fakenet: null,
-  };
-  expect(permitted(allowed, request)).toMatchObject({ ip: '10.0.0.2' });
-  const low = { ...request, resultServer: { ip: '10.0.0.1', port: 22 } };
-  expect(() => permitted(allowed, low)).toThrow('resultServer.port of a is 0');
 });
 
 test('bridges are matched by name only where the kernel can', () => {

@@ -1,4 +1,4 @@
-import { SandboxError } from '#domain/errors.js';
+import { reason, SandboxError } from '#domain/errors.js';
 import type { DropCounters, RouteRequest, RouteState } from '#network/rooter/protocol.js';
 import type { Before } from './base-rules.js';
 import { forgetConnections } from './connections.js';
@@ -13,22 +13,36 @@ import { addRule, FilledTables } from './tables.js';
 
 type Step = () => Promise<unknown>;
 
+/** Milliseconds until a guest that could not be cut off is cut off again. */
+const AGAIN_MS = 1_000;
+
+/**
+ * - `open`: the guest reaches what its route allows
+ * - `closing`: it must be cut off, and its rules could not be taken away yet
+ * - `cut`: it reaches nothing: what is left are our base tables, which drop all of it
+ */
+type State = 'open' | 'closing' | 'cut';
+
 interface Lease {
   readonly machine: string;
   readonly guest: Guest;
   readonly plan: Plan;
   /** Everything but the rules of our own tables, in the order it was made. */
   readonly undo: Step[];
-  /** False once the guest is cut off. */
-  open: boolean;
+  /** Who opened it, while they are there: nobody else may replace it. */
+  holder: object | null;
+  state: State;
+  /** Somebody who must know said that the machine has stopped. */
+  stopped: boolean;
 }
 
 /** What guests may reach at this moment. Changes of the kernel happen one after the other. */
-export class Leases {
+export class Leases implements AsyncDisposable {
   #next = 1;
   #turn: Promise<unknown> = Promise.resolve();
   /** Open, or cut off and not yet declared stopped. */
   readonly #leases = new Map<number, Lease>();
+  #again: NodeJS.Timeout | null = null;
   readonly #sysctls = new Sysctls();
   readonly #tables = new FilledTables();
 
@@ -40,7 +54,12 @@ export class Leases {
 
   /** Machines that may still run, though cut off: nobody said that they stopped. */
   get unstopped(): readonly string[] {
-    return [...this.#leases.values()].map(({ machine }) => machine);
+    return [...this.#leases.values()].filter(({ stopped }) => !stopped).map(({ machine }) => machine);
+  }
+
+  /** False once it was closed, or replaced by another of its machine. */
+  has(id: number): boolean {
+    return this.#leases.has(id);
   }
 
   routes(): Promise<readonly RouteState[]> {
@@ -48,14 +67,19 @@ export class Leases {
     return routeStates(this.rights, sample);
   }
 
-  /** @throws ROUTE_UNAVAILABLE, BAD_REQUEST; the guest is then cut off as before */
-  open(request: RouteRequest): Promise<number> {
+  /**
+   * A machine that its holder asks for again was restored: a lease of it that was cut off is over.
+   *
+   * @throws ROUTE_UNAVAILABLE, BAD_REQUEST; the guest is then cut off as before
+   */
+  open(request: RouteRequest, holder: object): Promise<number> {
     return this.#exclusively(async () => {
       const permit = permitted(this.permits, request);
-      this.#mustBeFree(request);
+      await this.#free(request, holder);
       const guest = { ...permit, resultServer: request.resultServer, task: request.task };
       const way = await plan({ ...request, interface: permit.interface }, this.rights);
-      const lease: Lease = { machine: request.machine, guest, plan: way, undo: [], open: true };
+      const { machine } = request;
+      const lease: Lease = { machine, guest, plan: way, undo: [], holder, state: 'open', stopped: false };
       try {
         await this.#forget(guest.ip);
         for (const step of this.#preparations(guest, way)) lease.undo.push(await step());
@@ -71,17 +95,18 @@ export class Leases {
     });
   }
 
-  /** The machine is stopped. */
+  /** The machine has stopped. When this fails, it is done as soon as it can be. */
   close(id: number): Promise<void> {
     return this.#exclusively(async () => {
       const lease = this.#leases.get(id);
       if (lease === undefined) return;
+      lease.stopped = true;
       await this.#cutOff(lease);
       this.#leases.delete(id);
     });
   }
 
-  /** Whoever held the lease is gone: the machine may still run, and reaches nothing any more. */
+  /** The machine may still run, and reaches nothing any more. When this fails, it is done as soon as it can be. */
   cut(id: number): Promise<void> {
     return this.#exclusively(async () => {
       const lease = this.#leases.get(id);
@@ -89,15 +114,22 @@ export class Leases {
     });
   }
 
+  /** Cuts the guest off, and whoever asks for its machine next may have it: its holder is gone. */
+  abandon(id: number): Promise<void> {
+    const lease = this.#leases.get(id);
+    if (lease !== undefined) lease.holder = null;
+    return this.cut(id);
+  }
+
   /** Somebody deleted our tables: `remake` makes them anew, with nothing open. What was open then is lost. */
   remake(remake: (before: readonly Before[]) => Promise<void>): Promise<readonly number[]> {
     return this.#exclusively(async () => {
       await remake(this.#sysctls.before);
-      const lost = [...this.#leases].filter(([, { open }]) => open);
-      for (const [, lease] of lost) {
-        lease.open = false;
-        await this.#forget(lease.guest.ip);
-        await this.#undo(lease);
+      const lost = [...this.#leases].filter(([, { state }]) => state !== 'cut');
+      for (const [, lease] of lost) lease.state = 'cut';
+      for (const [id, lease] of lost) {
+        await this.#takeBack(lease);
+        if (lease.stopped) this.#leases.delete(id);
       }
       return lost.map(([id]) => id);
     });
@@ -106,23 +138,30 @@ export class Leases {
   counters(id: number): Promise<DropCounters> {
     return this.#exclusively(async () => {
       const lease = this.#leases.get(id);
-      if (lease?.open !== true) throw new SandboxError('BAD_REQUEST', `there is no open lease ${id}`);
+      if (lease?.state !== 'open') throw new SandboxError('BAD_REQUEST', `there is no open lease ${id}`);
       const { packets, bytes } = await readCounter(leaseName(lease.guest.task));
       return { droppedPackets: packets, droppedBytes: bytes };
     });
   }
 
-  /** A machine that is asked for again was restored: a lease that was cut off is over. */
-  #mustBeFree({ machine, task }: RouteRequest): void {
+  /** Tries once more to stop what does not end by itself. Leases are not used after. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#exclusively(() => this.#cutOffLate());
+    if (this.#again !== null) clearTimeout(this.#again);
+  }
+
+  async #free({ machine, task }: RouteRequest, holder: object): Promise<void> {
     for (const [id, lease] of this.#leases) {
       if (lease.machine !== machine && lease.guest.task !== task) continue;
-      if (lease.open)
+      const isOthers = lease.machine === machine && lease.holder !== null && lease.holder !== holder;
+      if (lease.state === 'open' || isOthers)
         throw new SandboxError(
           'BAD_REQUEST',
           lease.machine === machine
             ? `${machine} has a route already, for task ${lease.guest.task}`
             : `task ${task} has a route already, for ${lease.machine}`,
         );
+      await this.#cutOff(lease);
       if (lease.machine === machine) this.#leases.delete(id);
     }
   }
@@ -148,10 +187,42 @@ export class Leases {
   }
 
   async #cutOff(lease: Lease): Promise<void> {
-    if (!lease.open) return;
-    await nft(closeRules(lease.guest, lease.plan));
-    lease.open = false;
-    await this.#forget(lease.guest.ip);
+    if (lease.state === 'cut') return;
+    lease.state = 'closing';
+    try {
+      await nft(closeRules(lease.guest, lease.plan));
+    } catch (error) {
+      this.#again ??= setTimeout(() => {
+        this.#again = null;
+        void this.#exclusively(() => this.#cutOffLate());
+      }, AGAIN_MS).unref();
+      throw error;
+    }
+    lease.state = 'cut';
+    await this.#takeBack(lease);
+  }
+
+  /** Those that could not be cut off when it was time. */
+  async #cutOffLate(): Promise<void> {
+    for (const [id, lease] of this.#leases) {
+      if (lease.state !== 'closing') continue;
+      try {
+        await this.#cutOff(lease);
+        this.warn(`the guest of ${lease.machine} is cut off, late`);
+        if (lease.stopped) this.#leases.delete(id);
+      } catch (error) {
+        this.warn(`the guest of ${lease.machine} is not cut off: ${reason(error)}`);
+      }
+    }
+  }
+
+  /** What nobody uses any more, once the guest is cut off. Nothing of it is left because something else fails. */
+  async #takeBack(lease: Lease): Promise<void> {
+    try {
+      await this.#forget(lease.guest.ip);
+    } catch (error) {
+      this.warn(`connections of ${lease.machine} may stay until they time out: ${reason(error)}`);
+    }
     await this.#undo(lease);
   }
 
@@ -161,7 +232,7 @@ export class Leases {
       try {
         await step();
       } catch (error) {
-        this.warn(`while closing the route of ${machine}: ${String(error)}`);
+        this.warn(`while closing the route of ${machine}: ${reason(error)}`);
       }
     }
   }

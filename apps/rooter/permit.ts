@@ -1,3 +1,4 @@
+import type { MachineryName } from '#config/machineries.js';
 import { SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
 import type { RouteRequest } from '#network/rooter/protocol.js';
@@ -33,23 +34,36 @@ export function isInterface(name: string): boolean {
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 
-/** Of a machine without an interface nothing can be told from other traffic: it has no permit. */
-export function permits({ kvm, virtualbox, qemu }: Configured): ReadonlyMap<string, Permit> {
-  const machines = [...kvm.machines, ...virtualbox.machines, ...qemu.machines];
-  return new Map(
-    machines
-      .filter((machine) => isInterface(machine.interface) && IPV4.test(machine.ip))
-      .map(({ name, ip, interface: behind, mac = '', resultServer, agentPort }) => [
-        name,
-        {
-          ip,
-          interface: behind,
-          mac: MAC.test(mac.toLowerCase()) ? mac.toLowerCase() : null,
-          resultServer,
-          agentPort,
-        },
-      ]),
-  );
+/**
+ * Those of the machinery that is used: other .conf files are often as they were shipped, with machines of the same names.
+ * Of a machine without an interface nothing can be told from other traffic: it has no permit.
+ *
+ * @throws CONFIG_INVALID for two machines of one name or address, which `--machinery` can bring together
+ */
+export function permits(
+  configured: Configured,
+  machinery: readonly MachineryName[],
+): ReadonlyMap<string, Permit> {
+  const permits = new Map<string, Permit>();
+  const first = new Map<string, string>();
+  for (const kind of machinery) {
+    for (const machine of kind === 'fake' ? [] : configured[kind].machines) {
+      const { name, ip, interface: behind, mac = '', resultServer, agentPort } = machine;
+      if (!isInterface(behind) || !IPV4.test(ip)) continue;
+      for (const what of [`the name ${name}`, `the ip ${ip}`]) {
+        const before = first.get(what);
+        if (before !== undefined)
+          throw new SandboxError(
+            'CONFIG_INVALID',
+            `${before} and ${name} of ${kind}.conf both have ${what}: the rooter cannot tell them apart`,
+          );
+        first.set(what, `${name} of ${kind}.conf`);
+      }
+      const card = MAC.test(mac.toLowerCase()) ? mac.toLowerCase() : null;
+      permits.set(name, { ip, interface: behind, mac: card, resultServer, agentPort });
+    }
+  }
+  return permits;
 }
 
 /** @throws BAD_REQUEST naming the first thing that is not as configured */
@@ -66,10 +80,7 @@ export function permitted(permits: ReadonlyMap<string, Permit>, request: RouteRe
     ['interface', request.interface, permit.interface],
     ['agentPort', request.agentPort, permit.agentPort],
     ['resultServer.ip', request.resultServer.ip, resultServer.ip],
-    // 0 in cuckoo.conf: whatever port was free, but none that only root listens on.
-    ...(resultServer.port === 0 && request.resultServer.port >= LEAST_FREE_PORT
-      ? []
-      : [['resultServer.port', request.resultServer.port, resultServer.port] as const]),
+    ['resultServer.port', request.resultServer.port, resultServer.port],
   ].find(([, asked, configured]) => asked !== configured);
   if (differing === undefined) return permit;
   const [what, asked, configured] = differing;
@@ -78,5 +89,3 @@ export function permitted(permits: ReadonlyMap<string, Permit>, request: RouteRe
     `${what} of ${request.machine} is ${configured} in the rooter's configuration, not ${asked}: do both read the same files?`,
   );
 }
-
-const LEAST_FREE_PORT = 1024;

@@ -1,3 +1,4 @@
+import type { MachineryName } from '#config/machineries.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
@@ -33,15 +34,19 @@ const GRACE_MS = 10_000;
  */
 export async function runRooter(
   settings: Configured,
+  machinery: readonly MachineryName[],
   place: Audience & { readonly path: string },
   { log, ready, broken }: Rooter,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const allowed = permits(settings);
+  const allowed = permits(settings, machinery);
   const machines = [...allowed.values()];
   const interfaces = new Set(machines.map(({ interface: name }) => name));
   if (machines.length === 0)
-    log('warn', 'no machine in the configuration has an ip and an interface: there is nothing to route');
+    log(
+      'warn',
+      `no machine of ${machinery.join(', ')} has an ip and an interface: there is nothing to route ([cuckoo] machinery, --machinery)`,
+    );
   const base = {
     interfaces: [...interfaces],
     addresses: machines.map(({ ip }) => ip),
@@ -52,10 +57,10 @@ export async function runRooter(
   const ports = cleanup.use(await BridgePorts.watch(interfaces, broken));
 
   let mayServe = (_uid: number): boolean => false;
-  const leases = new Leases(
-    allowed,
-    { routing: settings.routing, interfaces, mayServe: (uid) => mayServe(uid) },
-    (what) => log('warn', what),
+  const leases = cleanup.use(
+    new Leases(allowed, { routing: settings.routing, interfaces, mayServe: (uid) => mayServe(uid) }, (what) =>
+      log('warn', what),
+    ),
   );
   const server = new RooterServer(leases, { log });
   // `nft flush ruleset`, or a firewall's restart that does it, takes our tables along, and guests would go free.

@@ -17,9 +17,11 @@ import {
 /** What the server asks of the leases (leases.ts). */
 export interface Desk {
   routes(): Promise<readonly RouteState[]>;
-  open(request: RouteRequest): Promise<number>;
+  open(request: RouteRequest, holder: object): Promise<number>;
   close(lease: number): Promise<void>;
   cut(lease: number): Promise<void>;
+  abandon(lease: number): Promise<void>;
+  has(lease: number): boolean;
   counters(lease: number): Promise<DropCounters>;
 }
 
@@ -56,11 +58,11 @@ export class RooterServer implements AsyncDisposable {
     this.server.maxConnections = MOST_CLIENTS;
   }
 
-  /** Cuts off every guest, says so, and waits at most `graceMs` for the clients to stop their machines. */
+  /** Cuts off every guest, says so, and waits at most `graceMs` for the clients to declare their machines stopped. */
   async end(graceMs: number): Promise<void> {
     this.#ending = true;
     for (const client of this.#clients) {
-      for (const lease of client.leases) await this.desk.cut(lease);
+      for (const lease of client.leases) await this.#cut(lease);
       client.send({ event: 'ending' });
     }
     const until = Date.now() + graceMs;
@@ -117,11 +119,20 @@ export class RooterServer implements AsyncDisposable {
     const { log } = this.options;
     for (const lease of leases) {
       try {
-        await this.desk.cut(lease);
+        await this.desk.abandon(lease);
         log('warn', `lease ${lease} was lost with its client: its guest is cut off`, { lease });
       } catch (error) {
         log('error', `lease ${lease} cannot be cut off: ${reason(error)}`, { lease });
       }
+    }
+  }
+
+  /** One guest that cannot be cut off keeps no other's network. */
+  async #cut(lease: number): Promise<void> {
+    try {
+      await this.desk.cut(lease);
+    } catch (error) {
+      this.options.log('error', `lease ${lease} cannot be cut off: ${reason(error)}`, { lease });
     }
   }
 
@@ -148,9 +159,11 @@ export class RooterServer implements AsyncDisposable {
         return this.desk.routes();
       case 'open':
         return this.#open(client, line.request);
+      case 'cut':
+        if (this.#isThere(client, line.lease)) await this.desk.cut(line.lease);
+        return {};
       case 'close':
-        if (!client.leases.has(line.lease)) throw notYours(line.lease);
-        await this.desk.close(line.lease);
+        if (this.#isThere(client, line.lease)) await this.desk.close(line.lease);
         client.leases.delete(line.lease);
         return {};
       case 'counters':
@@ -161,12 +174,20 @@ export class RooterServer implements AsyncDisposable {
 
   async #open(client: Client, request: RouteRequest): Promise<{ lease: number }> {
     if (this.#isEnding()) throw new SandboxError('ROOTER_AWAY', 'the rooter is being stopped');
-    const lease = await this.desk.open(request);
+    const lease = await this.desk.open(request, client);
+    for (const old of client.leases) if (!this.desk.has(old)) client.leases.delete(old);
     client.leases.add(lease);
     const { task, machine, route } = request;
     this.options.log('info', `${machine} has the route ${route}`, { task, machine, lease });
-    if (this.#isEnding()) await this.desk.cut(lease);
+    if (this.#isEnding()) await this.#cut(lease);
     return { lease };
+  }
+
+  /** Closed ones may be closed again: the answer to the first time may have come too late. @throws BAD_REQUEST for others' */
+  #isThere(client: Client, lease: number): boolean {
+    if (client.leases.has(lease)) return true;
+    if (this.desk.has(lease)) throw notYours(lease);
+    return false;
   }
 
   /** It may begin while something is awaited. */

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { homePaths } from '#config/home.js';
 import { SandboxError } from '#domain/errors.js';
+import { chosenMachinery } from '../lab/machinery.js';
 import { optionArgs, runService } from '../lab/service.js';
 import { homeFolder, parse } from '../options.js';
 import { ROOTER_PACKAGES } from '../setup/host-packages.js';
@@ -10,6 +11,7 @@ const OPTIONS = {
   home: { type: 'string' },
   group: { type: 'string', short: 'g' },
   user: { type: 'string' },
+  machinery: { type: 'string' },
 } as const;
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -18,6 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new SandboxError('USAGE', `rooter takes one socket, not also ${JSON.stringify(positionals[1])}`);
   const home = homePaths(homeFolder(values.home));
   const { settings } = await loadSettings(home.conf);
+  chosenMachinery(values.machinery, settings);
   const socket = resolve(positionals[0] ?? (settings.cuckoo.cuckoo.rooter || join(home.run, 'rooter.sock')));
   return runService({
     name: 'rooter',

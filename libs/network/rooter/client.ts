@@ -29,8 +29,19 @@ export interface RouteLease extends AsyncDisposable {
   readonly failed: AbortSignal;
   /** What the guest tried and could not. */
   counters(signal: AbortSignal): Promise<DropCounters>;
-  /** The machine is stopped: takes back everything, and tells when that failed. Disposing does the same in silence. */
+  /** Cuts the guest off entirely, whether its machine still runs or not. Disposing does the same in silence. */
+  cut(signal: AbortSignal): Promise<void>;
+  /**
+   * The machine has stopped: everything of the lease is taken back. Until this succeeded the rooter counts on a machine
+   * that runs.
+   */
   close(signal: AbortSignal): Promise<void>;
+}
+
+/** A lease as this side knows it. */
+interface Held {
+  readonly failed: AbortController;
+  isCut: boolean;
 }
 
 interface Waiting {
@@ -45,7 +56,8 @@ type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 export class RooterClient implements AsyncDisposable {
   #next = 1;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #leases = new Map<number, AbortController>();
+  readonly #leases = new Map<number, Held>();
+  #ending = false;
   readonly #gone = new AbortController();
 
   private constructor(
@@ -83,19 +95,27 @@ export class RooterClient implements AsyncDisposable {
   /** From then on the guest reaches what the route allows and nothing else. @throws ROUTE_UNAVAILABLE, BAD_REQUEST */
   async open(request: RouteRequest, signal: AbortSignal): Promise<RouteLease> {
     const { lease } = await this.#ask({ op: 'open', request }, openResult, signal);
-    const failed = new AbortController();
-    this.#leases.set(lease, failed);
-    if (this.#gone.signal.aborted) failed.abort(this.#gone.signal.reason);
-    const close = async (until: AbortSignal): Promise<void> => {
-      if (!this.#leases.delete(lease)) return;
-      await this.#ask({ op: 'close', lease }, null, until);
+    const held: Held = { failed: new AbortController(), isCut: false };
+    this.#leases.set(lease, held);
+    if (this.#gone.signal.aborted) held.failed.abort(this.#gone.signal.reason);
+    // Said before the answer was read.
+    if (this.#ending) held.failed.abort(this.#endingError());
+    const cut = async (until: AbortSignal): Promise<void> => {
+      if (held.isCut || !this.#leases.has(lease)) return;
+      await this.#ask({ op: 'cut', lease }, null, until);
+      held.isCut = true;
     };
     return {
-      failed: failed.signal,
+      failed: held.failed.signal,
       counters: (until) => this.#ask({ op: 'counters', lease }, countersResult, until),
-      close,
-      // Without its rooter there is nothing to take back here; the next rooter does it when it starts.
-      [Symbol.asyncDispose]: () => close(new AbortController().signal).catch(() => {}),
+      cut,
+      close: async (until) => {
+        if (!this.#leases.has(lease)) return;
+        await this.#ask({ op: 'close', lease }, null, until);
+        this.#leases.delete(lease);
+      },
+      // What cannot be told is done by the rooter itself once this connection is gone, or by the next one when it starts.
+      [Symbol.asyncDispose]: () => cut(new AbortController().signal).catch(() => {}),
     };
   }
 
@@ -131,7 +151,7 @@ export class RooterClient implements AsyncDisposable {
     }
   }
 
-  /** A lease that came when nobody waited for it any more. */
+  /** A lease that came when nobody waited for it any more: its machine was never started with it. */
   #giveBack(opened: unknown): void {
     const { lease } = openResult.parse(opened);
     this.#ask({ op: 'close', lease }, null, this.#gone.signal).catch(() => {});
@@ -150,11 +170,12 @@ export class RooterClient implements AsyncDisposable {
     const line = rooterLine.parse(JSON.parse(text));
     if ('event' in line) {
       if (line.event === 'ending') {
-        for (const failed of this.#leases.values()) failed.abort(this.#error('the rooter is being stopped'));
+        this.#ending = true;
+        for (const { failed } of this.#leases.values()) failed.abort(this.#endingError());
         return;
       }
       const lost = this.#error(`the rooter cut the guest off: ${line.reason}`);
-      this.#leases.get(line.lease)?.abort(lost);
+      this.#leases.get(line.lease)?.failed.abort(lost);
       return;
     }
     const waiting = line.id === null ? undefined : this.#waiting.get(line.id);
@@ -180,9 +201,13 @@ export class RooterClient implements AsyncDisposable {
     if (this.#gone.signal.aborted) return;
     const error = this.#error(`the rooter at ${this.path} is lost: ${why}`);
     this.#gone.abort(error);
-    for (const failed of this.#leases.values()) failed.abort(error);
+    for (const { failed } of this.#leases.values()) failed.abort(error);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.socket.destroy();
+  }
+
+  #endingError(): SandboxError {
+    return this.#error('the rooter is being stopped');
   }
 
   #error(what: string): SandboxError {

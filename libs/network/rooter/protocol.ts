@@ -66,11 +66,15 @@ export const routeRequest = z.strictObject({
 const id = z.int().min(0);
 const lease = z.int().min(1);
 
-/** One line from a client. Each is answered by one line with its id. */
+/**
+ * One line from a client. Each is answered by one line with its id. `cut`: the guest is cut off, its machine may still
+ * run; `close`: the machine has stopped. Both may be said again.
+ */
 export const clientLine = z.discriminatedUnion('op', [
   z.strictObject({ id, op: z.literal('ping') }),
   z.strictObject({ id, op: z.literal('routes') }),
   z.strictObject({ id, op: z.literal('open'), request: routeRequest }),
+  z.strictObject({ id, op: z.literal('cut'), lease }),
   z.strictObject({ id, op: z.literal('close'), lease }),
   z.strictObject({ id, op: z.literal('counters'), lease }),
 ]);

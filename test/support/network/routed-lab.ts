@@ -15,7 +15,7 @@ export const GUEST = { g1: '10.0.0.2', g2: '10.0.0.3', g3: '10.0.1.2' } as const
 export type GuestName = keyof typeof GUEST;
 
 const CONF = {
-  'cuckoo.conf': `[resultserver]\nip = ${HOST}\nport = 2042\n`,
+  'cuckoo.conf': `[cuckoo]\nmachinery = kvm\n[resultserver]\nip = ${HOST}\nport = 2042\n`,
   'kvm.conf': `[kvm]
 machines = g1, g2, g3
 interface = br0
