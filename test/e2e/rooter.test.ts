@@ -1,16 +1,25 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { RooterClient } from '#network/rooter/client.js';
+import { RooterClient, type RouteLease } from '#network/rooter/client.js';
+import type { RouteRequest } from '#network/rooter/protocol.js';
 import { asUser, end, holder, talk } from '../support/network/rooter-clients.js';
 import { GUEST, HOST, RoutedLab, SERVER, type GuestName } from '../support/network/routed-lab.js';
 import { until } from '../support/until.js';
 
 const never = new AbortController().signal;
 const WEB = 80;
+
+/** The process that a rooter runs a program in. */
+async function childNamed({ pid }: ChildProcess, name: string): Promise<number> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
+  for (const child of children)
+    if ((await readFile(`/proc/${child}/comm`, 'utf8')).trim() === name) return Number(child);
+  throw new Error(`the rooter has no child ${name}`);
+}
 
 describe('malkoha rooter', () => {
   let lab: RoutedLab;
@@ -41,6 +50,10 @@ describe('malkoha rooter', () => {
       await probe.listen('tcp', GUEST[name], 8000, `agent of ${name}`);
       await probe.listen('tcp', GUEST[name], 445, `files of ${name}`);
     }
+    // What is sent again and again between the two must not depend on whether an answer to ARP is awaited still.
+    const link = await lab.guests.g2.run('ip', '-o', 'link', 'show', 'eth0');
+    const card = /link\/ether (\S+)/.exec(link)?.[1];
+    await lab.guests.g1.ip(`neigh replace ${GUEST.g2} lladdr ${card} dev eth0 nud permanent`);
     untouched = await lab.state();
     rooter = await lab.rooter();
     client = await RooterClient.connect(lab.socket, never);
@@ -54,6 +67,23 @@ describe('malkoha rooter', () => {
   const t = (machine: GuestName) => ['inet', `t_${1 + Object.keys(GUEST).indexOf(machine)}`] as const;
   const STRAYS = ['inet', 'strays'] as const;
 
+  /** A lease whose machine has stopped when the test lets it go. */
+  const untilStopped = async (request: RouteRequest): Promise<RouteLease> => {
+    const lease = await client.open(request, never);
+    return { ...lease, [Symbol.asyncDispose]: () => lease.close(never) };
+  };
+
+  /** The guest runs on, and reaches neither what its route led to nor its result server, neighbours or agent's host. */
+  const isCutOff = async (): Promise<void> => {
+    const { g1, host } = lab.probes;
+    await lab.isDropped(STRAYS, g1, () => g1.ask('udp', SERVER, 53));
+    await lab.isDropped(STRAYS, g1, () => g1.ask('tcp', SERVER, WEB));
+    await lab.isDropped(STRAYS, g1, () => g1.ask('tcp', HOST, 2042));
+    await lab.isDropped(STRAYS, g1, () => lab.ping(lab.guests.g1, GUEST.g1, HOST));
+    await lab.isDropped(['bridge', 'strays'], g1, () => g1.ask('tcp', GUEST.g2, 445));
+    await lab.isDropped(STRAYS, host, () => host.ask('tcp', GUEST.g1, 8000));
+  };
+
   test('a guest without a route reaches nothing, and is reached by nobody', async () => {
     const { g1, host } = lab.probes;
     await lab.isDropped(STRAYS, g1, () => g1.ask('tcp', HOST, 2042));
@@ -65,7 +95,7 @@ describe('malkoha rooter', () => {
     'with the route %s a guest reaches its result server and nothing else',
     async (route) => {
       const { g1, host } = lab.probes;
-      await using lease = await client.open(lab.request('g1', route), never);
+      await using lease = await untilStopped(lab.request('g1', route));
       expect(await g1.ask('tcp', HOST, 2042)).toBe(`results from ${GUEST.g1}`);
       expect(await host.ask('tcp', GUEST.g1, 8000)).toBe(`agent of g1 from ${HOST}`);
 
@@ -87,9 +117,9 @@ describe('malkoha rooter', () => {
 
   test('two guests reach each other neither on one bridge nor through the host', async () => {
     const { g1, g2 } = lab.probes;
-    await using _first = await client.open(lab.request('g1', 'internet'), never);
-    await using _second = await client.open(lab.request('g2', 'internet'), never);
-    await using _third = await client.open(lab.request('g3', 'internet'), never);
+    await using _first = await untilStopped(lab.request('g1', 'internet'));
+    await using _second = await untilStopped(lab.request('g2', 'internet'));
+    await using _third = await untilStopped(lab.request('g3', 'internet'));
     await lab.isDropped(['bridge', 'strays'], g1, () => g1.ask('tcp', GUEST.g2, 445));
     await lab.isDropped(['bridge', 'strays'], g2, () => g2.ask('tcp', 'fd00::11', 445));
     await lab.isDropped(t('g1'), g1, () => g1.ask('tcp', GUEST.g3, 445));
@@ -111,7 +141,7 @@ describe('malkoha rooter', () => {
 
   test('nobody upstream uses the host as a router while a route is open', async () => {
     const { up1 } = lab.probes;
-    await using _lease = await client.open(lab.request('g1', 'internet'), never);
+    await using _lease = await untilStopped(lab.request('g1', 'internet'));
     await lab.upstream.ip('route add 10.0.0.0/8 via 198.51.100.2\nroute add 203.0.113.0/24 via 198.51.100.2');
     await lab.isDropped(STRAYS, up1, () => up1.ask('tcp', GUEST.g3, 445));
     await lab.isDropped(t('g1'), up1, () => up1.ask('tcp', GUEST.g1, 445));
@@ -149,7 +179,7 @@ describe('malkoha rooter', () => {
 
   test('a line that goes away leaks nothing by another', async () => {
     const { g1 } = lab.probes;
-    await using _lease = await client.open(lab.request('g1', 'here'), never);
+    await using _lease = await untilStopped(lab.request('g1', 'here'));
     await lab.host.run('ip', 'link', 'set', 'up2', 'down');
     try {
       await lab.isDropped(t('g1'), g1, () => g1.ask('tcp', SERVER, WEB));
@@ -172,7 +202,7 @@ describe('malkoha rooter', () => {
     await host.listen('tcp', HOST, 18443, 'fake tls');
     await host.listen('tcp', HOST, 18000, 'fake any');
     await host.listen('udp', HOST, 15353, 'fake names');
-    await using _lease = await client.open(lab.request('g1', 'inetsim', { fakenet }), never);
+    await using _lease = await untilStopped(lab.request('g1', 'inetsim', { fakenet }));
     expect(await g1.ask('tcp', SERVER, WEB)).toContain('fake web');
     expect(await g1.ask('tcp', '8.8.8.8', 443)).toContain('fake tls');
     expect(await g1.ask('tcp', '8.8.8.8', 4444)).toContain('fake any');
@@ -189,7 +219,7 @@ describe('malkoha rooter', () => {
     );
     await host.listen('tcp', HOST, 9040, 'tor');
     await host.listen('udp', HOST, 5353, 'tor names');
-    await using _lease = await client.open(lab.request('g1', 'tor'), never);
+    await using _lease = await untilStopped(lab.request('g1', 'tor'));
     expect(await g1.ask('tcp', SERVER, WEB)).toContain('tor');
     expect(await g1.ask('udp', '8.8.8.8', 53)).toContain('tor names');
     await lab.isDropped(t('g1'), g1, () => g1.ask('udp', SERVER, 123));
@@ -218,10 +248,44 @@ describe('malkoha rooter', () => {
     expect(states.map(({ name, available }) => `${name} ${available}`)).toEqual([
     'none true', 'drop true', 'internet true', 'inetsim true', 'tor true', 'here true', 'filled true', 'gone false',
   ]); // prettier-ignore
-    await using _lease = await client.open(lab.request('g1', 'drop'), never);
+    const lease = await client.open(lab.request('g1', 'drop'), never);
     await expect(client.open(lab.request('g1', 'drop'), never)).rejects.toThrow(
       'g1 has a route already, for task 1',
     );
+    await lease.close(never);
+  });
+
+  test('a guest that is cut off reaches nothing, whatever it could before, and its machine may be opened again', async () => {
+    const { g1, host } = lab.probes;
+    const before = await lab.state();
+    const lease = await client.open(lab.request('g1', 'internet'), never);
+    expect(await g1.ask('udp', SERVER, 53)).toBe('first from 198.51.100.2');
+    await lease.cut(never);
+    await isCutOff();
+    expect(await lab.host.run('conntrack', '-L', '-s', GUEST.g1)).not.toContain(GUEST.g1);
+    const again = await client.open(lab.request('g1', 'here', { task: 9 }), never);
+    expect(await g1.ask('udp', SERVER, 53)).toBe('second from 203.0.113.2');
+    // Closing the lease that was replaced says nothing of the other.
+    await lease.close(never);
+    expect(await host.ask('tcp', GUEST.g1, 8000)).toBe(`agent of g1 from ${HOST}`);
+    await again.close(never);
+    expect(await lab.state()).toBe(before);
+  });
+
+  test('a rooter that cannot watch its rules any more cuts guests off and ends with 1, to be started again', async () => {
+    const lease = await client.open(lab.request('g1', 'internet'), never);
+    const monitor = await childNamed(rooter, 'nft');
+    const ended = once(rooter, 'exit');
+    process.kill(monitor, 'SIGKILL');
+    await until(() => lease.failed.aborted);
+    expect(lease.failed.reason).toMatchObject({ code: 'ROOTER_AWAY' });
+    await isCutOff();
+    await lease.close(never);
+    expect(await ended).toEqual([1, null]);
+    expect(await lab.state()).toBe(untouched);
+    await client[Symbol.asyncDispose]();
+    rooter = await lab.rooter();
+    client = await RooterClient.connect(lab.socket, never);
   });
 
   test('a client that is killed leaves its guest cut off, until the machine is asked for again', async () => {
@@ -260,7 +324,7 @@ describe('malkoha rooter', () => {
       '{"id":8,"op":"reboot"}',
       '{"id":-1,"op":"ping"}',
       '{"id":9,"op":"open","request":{"task":1}}',
-      '{"id":10,"op":"close","lease":1}',
+      '{"id":10,"op":"counters","lease":1}',
       '{"id":11,"op":"ping","more":1}',
       '{"id":12,"op":"ping"}',
     ]);
@@ -300,12 +364,28 @@ describe('malkoha rooter', () => {
     await again.close(never);
   });
 
+  test('told to end, it leaves its tables for machines that nobody declared stopped', async () => {
+    const lease = await client.open(lab.request('g1', 'internet'), never);
+    rooter.kill('SIGTERM');
+    const ended = once(rooter, 'exit');
+    await until(() => lease.failed.aborted);
+    await lease.cut(never);
+    await isCutOff();
+    await client[Symbol.asyncDispose]();
+    expect(await ended).toEqual([1, null]);
+    await isCutOff();
+    rooter = await lab.rooter();
+    client = await RooterClient.connect(lab.socket, never);
+    await isCutOff();
+  });
+
   test('told to end, it cuts guests off, waits for their machines, and leaves the host as it was', async () => {
     const lease = await client.open(lab.request('g1', 'internet'), never);
     rooter.kill('SIGTERM');
     const ended = once(rooter, 'exit');
     await until(() => lease.failed.aborted);
-    await lab.isDropped(STRAYS, lab.probes.g1, () => lab.probes.g1.ask('udp', SERVER, 53));
+    await lease.cut(never);
+    await isCutOff();
     await lease.close(never);
     expect(await ended).toEqual([0, null]);
     expect(await lab.state()).toBe(untouched);
@@ -331,6 +411,19 @@ describe('malkoha rooter', () => {
     await client[Symbol.asyncDispose]();
     await end(rooter);
     expect(await lab.state()).toBe(untouched);
+  });
+
+  test('machines of machinery that is not used are left alone', async () => {
+    const { g1 } = lab.probes;
+    await expect(lab.rooter(lab.socket, '--machinery', 'vmware')).rejects.toThrow(
+      '"vmware\\" is not one of qemu, kvm',
+    );
+    rooter = await lab.rooter(lab.socket, '--machinery', 'qemu,virtualbox');
+    client = await RooterClient.connect(lab.socket, never);
+    await expect(client.open(lab.request('g1', 'drop'), never)).rejects.toThrow('has no machine "g1"');
+    expect(await g1.ask('tcp', HOST, 22)).toBe(`shell of the host from ${GUEST.g1}`);
+    await client[Symbol.asyncDispose]();
+    await end(rooter);
   });
 
   test('a socket for another user and a group is theirs, and refuses everybody else', async () => {

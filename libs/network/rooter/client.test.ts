@@ -96,6 +96,51 @@ test('a lease that is answered after its task was cancelled is given back, and n
   expect(lease.failed.aborted).toBe(false);
 });
 
+test('disposing a lease only cuts its guest off; the lease is kept until it could be closed', async () => {
+  const said: string[] = [];
+  let closings = 0;
+  await using rooter = await play(({ id, op, lease = 0 }, socket) => {
+    said.push(`${op} ${lease}`);
+    if (op === 'close' && ++closings === 1)
+      answer(socket, { id, ok: false, code: 'ROUTE_UNAVAILABLE', message: 'nft is busy' });
+    else answer(socket, { id, ok: true, result: op === 'open' ? { lease: 1 } : {} });
+  });
+  await using client = await RooterClient.connect(rooter.path, never);
+  const lease = await client.open(REQUEST, never);
+  await lease[Symbol.asyncDispose]();
+  await lease.cut(never);
+  expect(said).toEqual(['open 0', 'cut 1']);
+  await expect(lease.close(never)).rejects.toThrow('nft is busy');
+  await lease.close(never);
+  await lease.close(never);
+  await lease[Symbol.asyncDispose]();
+  expect(said).toEqual(['open 0', 'cut 1', 'close 1', 'close 1']);
+});
+
+test('a cut that failed is asked for again', async () => {
+  let cuts = 0;
+  await using rooter = await play(({ id, op }, socket) => {
+    if (op === 'cut' && ++cuts === 1)
+      answer(socket, { id, ok: false, code: 'ROUTE_UNAVAILABLE', message: 'nft is busy' });
+    else answer(socket, { id, ok: true, result: op === 'open' ? { lease: 1 } : {} });
+  });
+  await using client = await RooterClient.connect(rooter.path, never);
+  const lease = await client.open(REQUEST, never);
+  await expect(lease.cut(never)).rejects.toThrow('nft is busy');
+  await lease.cut(never);
+  expect(cuts).toBe(2);
+});
+
+test('a lease that comes while the rooter ends has failed', async () => {
+  await using rooter = await play(({ id }, socket) => {
+    answer(socket, { event: 'ending' });
+    answer(socket, { id, ok: true, result: { lease: 1 } });
+  });
+  await using client = await RooterClient.connect(rooter.path, never);
+  const { failed } = await client.open(REQUEST, never);
+  expect(failed.reason).toMatchObject({ code: 'ROOTER_AWAY', message: 'the rooter is being stopped' });
+});
+
 test.each([
   ['goes away', (socket: Socket) => void socket.destroy(), 'is lost'],
   ['says that it ends', (socket: Socket) => answer(socket, { event: 'ending' }), 'is being stopped'],
