@@ -20,7 +20,7 @@ export async function forgetConnections(ip: string): Promise<boolean> {
 }
 
 /** Each deletes some, unless all that it saw expired before it. */
-const MOST_TRIES = 50;
+const MOST_TRIES = 100;
 
 /**
  * conntrack ends with 1 when there was nothing to delete, and in the midst of its list when an entry expired between being

@@ -13,6 +13,15 @@ import { until } from '../support/until.js';
 const never = new AbortController().signal;
 const WEB = 80;
 
+/** Over more than a second, so that some expire at every moment after. */
+const FLOOD = `
+import socket, sys, time
+for flow in range(2000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.sendto(b'x', (sys.argv[1], 2000 + flow))
+    if flow % 10 == 0: time.sleep(0.006)
+`;
+
 /** The process that a rooter runs a program in. */
 async function childNamed({ pid }: ChildProcess, name: string): Promise<number> {
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
@@ -164,6 +173,18 @@ describe('malkoha rooter', () => {
     await again.close(never);
     expect(await lab.state()).toBe(before);
     expect(await lab.host.run('conntrack', '-L', '-s', GUEST.g1)).not.toContain(GUEST.g1);
+  });
+
+  test('flows that expire while they are deleted keep nothing from being taken back', async () => {
+    await lab.host.run('sysctl', '-qw', 'net.netfilter.nf_conntrack_udp_timeout=1');
+    const before = await lab.state();
+    for (let round = 0; round < 3; round++) {
+      const lease = await client.open(lab.request('g1', 'internet'), never);
+      await lab.guests.g1.run('python3', '-c', FLOOD, SERVER);
+      await lease.close(never);
+      expect(await lab.state()).toBe(before);
+    }
+    await lab.host.run('sysctl', '-qw', 'net.netfilter.nf_conntrack_udp_timeout=30');
   });
 
   test('an empty routing table is filled while it is used, and emptied again', async () => {
