@@ -31,7 +31,7 @@ describe('the lab of VirtualBox machines', () => {
     await writeFile(join(home.conf, 'cuckoo.conf'), cuckoo);
     await writeFile(
       join(home.conf, 'virtualbox.conf'),
-      `[virtualbox]\npath = ${fake.path}\nmachines = win10\n${virtualbox}\n` +
+      `[virtualbox]\npath = ${fake.path}\ninterface = lo\nmachines = win10\n${virtualbox}\n` +
         '[win10]\nlabel = cuckoo1\nip = 192.168.56.101\nsnapshot = clean\n',
     );
     const { settings } = await loadSettings(home.conf);

@@ -4,14 +4,14 @@ import { promisify } from 'node:util';
 
 const support = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** What tap-run.ts prints in a network of its own, whose bridge br0 is 192.168.55.1; needs root. */
+/** What tap-run.ts prints in a network of its own, whose bridge br0 is 10.0.2.2; needs root. */
 export async function runOnBridge(...args: readonly string[]): Promise<unknown> {
   const { stdout } = await promisify(execFile)(
     'unshare',
     [
       ...['--net', '--mount', 'sh', '-c'],
       // The interfaces that are looked at are those of this network.
-      'mount -t sysfs sysfs /sys && ip link add br0 type bridge && ip addr add 192.168.55.1/24 dev br0 && ip link set br0 up && exec "$@"',
+      'mount -t sysfs sysfs /sys && ip link add br0 type bridge && ip addr add 10.0.2.2/24 dev br0 && ip link set br0 up && exec "$@"',
       ...['sh', process.execPath, '--import', support('ts-register.js'), support('tap-run.ts'), ...args],
     ],
     { env: { ...process.env, NODE_OPTIONS: '' }, timeout: 240_000 },

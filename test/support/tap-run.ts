@@ -19,7 +19,7 @@ const [folder = '', given] = process.argv.slice(2);
 const machine = anOwnQemuMachine('tapped', {
   ...{ image: `${folder}/disk.qcow2`, memory: 64, options: [] },
   ...(given === undefined ? {} : (JSON.parse(given) as Partial<OwnQemuMachine>)),
-  ...{ interface: 'br0', ip: '192.168.55.2', resultServer: { ip: '192.168.55.1', port: 2042 } },
+  ...{ interface: 'br0', ip: '10.0.2.15', resultServer: { ip: '10.0.2.2', port: 2042 } },
 });
 const hasAgent = given !== undefined;
 const patience = AbortSignal.timeout(200_000);
