@@ -4,6 +4,7 @@ import type { Findings } from './findings.js';
 import type { Variables } from './ini.js';
 import { customFolder, layersOf, type ConfTexts } from './layers.js';
 import { MACHINERIES, machineryNames } from './machineries.js';
+import { hasOwnNetwork } from './qemu-conf.js';
 import { placeOf } from './read-conf.js';
 import { settingsOf, type Settings } from './settings.js';
 
@@ -51,7 +52,7 @@ function checkMachinery(
   for (const kind of wanted.names) {
     if (kind === 'fake') continue;
     for (const { name, resultServer, interface: at } of settings[kind].machines) {
-      const inside = kind === 'qemu' && ['', 'malkoha', 'user'].includes(at);
+      const inside = kind === 'qemu' && hasOwnNetwork({ interface: at });
       if (inside || !/^(127\.|0\.0\.0\.0$)/.test(resultServer.ip)) continue;
       findings.note(
         place(kind, name, 'resultserver_ip'),

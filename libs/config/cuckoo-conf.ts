@@ -198,11 +198,16 @@ export const CUCKOO_CONF = {
     reverse_dns: unused('off', 'names come from the capture; the host asks nobody about a sample.'),
   },
   feedback: unusedKeys('nothing here calls home.', { enabled: 'no', name: '', company: '', email: '' }),
-  remotecontrol: unusedKeys('there is no remote control.', {
-    enabled: 'no',
-    guacd_host: 'localhost',
-    guacd_port: '4822',
-  }),
+  remotecontrol: {
+    enabled: bool(
+      false,
+      'Open the screens of VirtualBox machines while they run (RDP), at the controlports of virtualbox.conf on the loopback of\nthe host that VirtualBox runs on.',
+    ),
+    ...unusedKeys('screens are reached by RDP, not through Guacamole.', {
+      guacd_host: 'localhost',
+      guacd_port: '4822',
+    }),
+  },
   tmpfs: unusedKeys('memory dumps are written to disk, next to the other artefacts.', {
     enabled: 'off',
     path: '/mnt/tmpfs/',

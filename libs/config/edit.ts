@@ -39,6 +39,16 @@ export function renameKey(text: string, section: string, key: string, to: string
   return join(lines);
 }
 
+/** Gives a section another name, wherever its header stands. Unchanged when it is not there. */
+export function renameSection(text: string, section: string, to: string): string {
+  const lines = split(text).map((line) =>
+    headerOf(line) === section
+      ? { ...line, content: line.content.replace(`[${section}]`, () => `[${to}]`) }
+      : line,
+  );
+  return join(lines);
+}
+
 /** Makes comments of the lines that set a key: `# <why>: <the line>`. */
 export function commentOut(text: string, section: string, key: string, why: string): string {
   const lines = split(text);

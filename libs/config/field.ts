@@ -12,6 +12,8 @@ export interface Field<T> {
   readonly usual: readonly string[];
   /** Undefined when the text is not accepted. */
   readonly parse: (text: string) => T | undefined;
+  /** Of a text that is not accepted: which part of it, and by what rule; empty when that cannot be said. */
+  readonly why?: (text: string) => string;
 }
 
 export type Section = Readonly<Record<string, Field<unknown>>>;

@@ -5,7 +5,7 @@ import {
   INTERFACE,
   INTERFACE_WORDS,
   machineFields,
-  NAMES,
+  sectionNames,
   readMachines,
   type ResultServerAddress,
 } from './machine-conf.js';
@@ -21,12 +21,7 @@ export const KVM_CONF = {
       'The libvirt that runs the machines.',
     ),
     interface: matching('virbr0', INTERFACE, INTERFACE_WORDS, 'Bridge of machines that do not say theirs.'),
-    machines: matching(
-      '',
-      NAMES,
-      'names of sections separated by commas',
-      'Machines: each is a section [<name>] of its own. Empty: none.',
-    ),
+    machines: sectionNames('kvm', '', 'Machines: each is a section [<name>] of its own. Empty: none.'),
     loadvm: bool(
       false,
       "Restore a running machine in place, by the loadvm of QEMU's monitor: faster than libvirt's revert, but libvirt\ncounts it as tampering and does not see it.",

@@ -72,3 +72,15 @@ test('machinery that runs side by side has no two machines of one name', async (
     'kvm.conf and virtualbox.conf have a machine of the name a each',
   );
 });
+
+test('nor two guests of one address, unless one has a network of its own', async () => {
+  const qemu = (at: string) => `[qemu]\nmachines = b\n[b]\nip = 10.0.0.2\nimage = /b\ninterface = ${at}\n`;
+  const kvm = '[kvm]\nmachines = a\n[a]\nip = 10.0.0.2\n';
+  await write({ 'conf/cuckoo.conf': '[cuckoo]\nmachinery = qemu, kvm', 'conf/kvm.conf': kvm });
+  await write({ 'conf/qemu.conf': qemu('user') });
+  await loadSettings(join(home, 'conf'));
+  await write({ 'conf/qemu.conf': qemu('qemubr') });
+  await expect(loadSettings(join(home, 'conf'))).rejects.toThrow(
+    'qemu.conf and kvm.conf have a machine of the ip 10.0.0.2 each',
+  );
+});

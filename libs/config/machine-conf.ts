@@ -3,7 +3,7 @@ import type { OwnMachine, Platform } from '#domain/machine.js';
 import { bool, choice, int, list, matching, optionalInt, splitList, text, unused } from './field.js';
 import type { Field, Section, Values } from './field.js';
 import type { Findings } from './findings.js';
-import { hint, noteUnnamed, readSection, type Conf, type Schema } from './read-conf.js';
+import { hint, noteUnnamed, readSection, type Conf, type OtherSection, type Schema } from './read-conf.js';
 
 /** What the name of an interface of Linux may be: 15 bytes, no space, no slash. */
 export const INTERFACE = /^[^\s/]{1,15}$/;
@@ -12,8 +12,39 @@ export const INTERFACE_WORDS = 'the name of an interface, at most 15 characters'
 /** Of the result server, as Cuckoo has it. */
 const USUAL_PORT = 2042;
 
-/** Names of sections, separated by commas. */
-export const NAMES = /^[A-Za-z0-9][\w.-]{0,62}(\s*,\s*[A-Za-z0-9][\w.-]{0,62})*\s*,?$/;
+const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+/** The default guests' number stands in the same place. */
+const QEMU_NAME = /^[A-Za-z][\w.-]{0,62}$/;
+
+/** Can a section that the operator names be called so, in the file of this name? */
+export function isSectionName(file: string, word: string): boolean {
+  return (file === 'qemu' ? QEMU_NAME : NAME).test(word);
+}
+
+/** A key such as `machines`: names of sections, separated by commas. `also`: what else it may be. */
+export function sectionNames(
+  file: string,
+  fallback: string,
+  doc: string,
+  also?: { readonly form: RegExp; readonly accepted: string },
+): Field<string> {
+  const bad = (value: string) => splitList(value).filter((word) => !isSectionName(file, word));
+  const isGood = (value: string) =>
+    value === fallback || also?.form.test(value) === true || (value !== '' && bad(value).length === 0);
+  const first = file === 'qemu' ? 'a letter' : 'a letter or digit';
+  return {
+    ...text(fallback, doc),
+    accepted: `${also === undefined ? '' : `${also.accepted}, or `}names of sections separated by commas`,
+    parse: (value) => (isGood(value) ? value : undefined),
+    why: (value) =>
+      bad(value).length === 0
+        ? ''
+        : `${bad(value)
+            .map((word) => JSON.stringify(word))
+            .join(', ')} cannot be one: letters, digits, ".", "_" and "-", ` +
+          `${first} first, at most 63; rename it here and in its section's header`,
+  };
+}
 
 /** Where a guest is told to send its results, when its own section does not say. */
 export interface ResultServerAddress {
@@ -53,9 +84,12 @@ export function machineFields(platform: Platform) {
         max: 65535,
       },
     ),
-    tags: list([], 'What a task may ask for.'),
+    tags: list(
+      [],
+      "What a task may ask for. A machine with Cuckoo's tag service is left out: nothing here runs those.",
+    ),
     options: words(
-      'nictrace: the hypervisor captures the packets, where it can (VirtualBox), not tcpdump. noagent: the guest has no\nagent that could be asked.',
+      'nictrace: the hypervisor captures the packets, where it can (VirtualBox), not tcpdump. noagent: the guest has no\nagent; such a machine is left out, for no task could run there.',
     ),
     reserved: bool(false, 'Kept for tasks that ask for the machine, by its name or by one of its tags.'),
     agent_port: int(8000, 'TCP port of the agent in the guest.', { min: 1, max: 65535 }),
@@ -86,6 +120,8 @@ interface MachineOptions<S extends Section> {
   /** The interface of machines that do not say theirs. */
   readonly interface: string;
   readonly resultServer: ResultServerAddress;
+  /** Is the machine alone in its network, so that its address is nobody else's affair? */
+  readonly isAlone?: (machine: OwnMachine) => boolean;
 }
 
 type MachineSection = ReturnType<typeof machineFields>;
@@ -98,7 +134,8 @@ export interface ReadMachine<S extends Section> {
 
 /**
  * The machines that `machines` names, each a section of its own. Problems: a name without a section, a machine without an
- * address, two with one label or address. Sections that are not named are noted.
+ * address, two with one label or, in one network, one address. Sections that are not named are noted, and machines that
+ * are left out because no task could run there.
  */
 export function readMachines<S extends MachineSection>(
   file: string,
@@ -111,19 +148,45 @@ export function readMachines<S extends MachineSection>(
   noteUnnamed(conf, names, `is not named in ${key}`, findings);
   const machines = names.flatMap((name) => {
     const found = conf.others.get(name);
-    if (found !== undefined) return [readMachine(name, found, options, findings)];
+    if (found !== undefined) {
+      const read = readMachine(name, found, options, findings);
+      return isLeftOut(read.machine, found, findings) ? [] : [read];
+    }
     const place = conf.given.get(`${options.section}.machines`) ?? { file };
     const near = hint(name, [...conf.others.keys()]);
     findings.problem(place, `${key} names "${name}", but there is no section [${name}]${near}`);
     return [];
   });
-  refuseTwins(machines, conf, findings);
+  const { isAlone = () => false } = options;
+  refuseTwins('label', machines, conf, findings);
+  refuseTwins(
+    'ip',
+    machines.filter(({ machine }) => !isAlone(machine)),
+    conf,
+    findings,
+  );
   return machines;
+}
+
+/** A service machine of Cuckoo's, such as a honeypot, or one that nothing can be run in: a task would wait in vain. */
+function isLeftOut(
+  { name, tags, options }: OwnMachine,
+  { place, entries }: OtherSection,
+  findings: Findings,
+): boolean {
+  const [key, why] = tags.includes('service')
+    ? ['tags', 'its tag service makes it a service machine, and nothing here runs those']
+    : options.includes('noagent')
+      ? ['options', 'it has the option noagent, and without an agent no task can run there']
+      : [];
+  if (key === undefined) return false;
+  findings.note(entries.find((entry) => entry.key === key) ?? place, `[${name}] is left out: ${why}`);
+  return true;
 }
 
 function readMachine<S extends MachineSection>(
   name: string,
-  { place, entries }: NonNullable<ReturnType<Conf<Schema>['others']['get']>>,
+  { place, entries }: OtherSection,
   { schema, interface: usual, resultServer }: MachineOptions<S>,
   findings: Findings,
 ): ReadMachine<S> {
@@ -167,21 +230,20 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map([
 
 /** A guest is known by its address, and a machine by its label: two of one would be taken for each other. */
 function refuseTwins(
+  key: 'label' | 'ip',
   machines: readonly ReadMachine<MachineSection>[],
   { others }: Pick<Conf<Schema>, 'others'>,
   findings: Findings,
 ): void {
-  for (const key of ['label', 'ip'] as const) {
-    const first = new Map<string, string>();
-    for (const { machine } of machines) {
-      const before = first.get(machine[key]);
-      if (before === undefined) first.set(machine[key], machine.name);
-      else if (machine[key] !== '')
-        findings.problem(
-          others.get(machine.name)?.entries.find((entry) => entry.key === key) ??
-            others.get(machine.name)?.place ?? { file: '' },
-          `[${machine.name}] ${key} = ${JSON.stringify(machine[key])}: [${before}] has it too; each machine needs its own`,
-        );
-    }
+  const first = new Map<string, string>();
+  for (const { machine } of machines) {
+    const before = first.get(machine[key]);
+    if (before === undefined) first.set(machine[key], machine.name);
+    else if (machine[key] !== '')
+      findings.problem(
+        others.get(machine.name)?.entries.find((entry) => entry.key === key) ??
+          others.get(machine.name)?.place ?? { file: '' },
+        `[${machine.name}] ${key} = ${JSON.stringify(machine[key])}: [${before}] has it too; each machine needs its own`,
+      );
   }
 }

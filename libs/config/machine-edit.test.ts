@@ -64,6 +64,7 @@ describe('a machine that is added', () => {
     ['b', { constructor: '1' }, 'a machine of kvm has no key "constructor"'],
     ['b', { label: 'x' }, 'nothing was changed, for then: /h/conf/kvm.conf:11: [b] has no ip'],
     ['b', { ip: '10.0.0.7' }, '[win7] has it too'],
+    ['b', { ip: '10.0.0.8', tags: 'service' }, '[b] is left out: its tag service makes it a service machine'],
     ['b', { ip: '10.0.0.8', label: 'x\n[evil]' }, 'a .conf file cannot hold that'],
   ])('%s %j is refused', (name, pairs, message) => {
     expect(() => addMachine(conf(), 'kvm', name, keys(pairs as Record<string, string>))).toThrow(message);

@@ -146,6 +146,9 @@ function accept(
   const [problem] = after.problems.filter((one) => !old.has(one.text));
   if (problem !== undefined) refuse(`nothing was changed, for then: ${told(problem)}`);
   const present = settings[machinery].machines.some((machine) => machine.name === name);
+  const leftOut = after.notes.find((note) => note.text.startsWith(`[${name}] is left out`));
+  if (!present && wanted === 'there' && leftOut !== undefined)
+    refuse(`nothing was changed, for then: ${told(leftOut)}`);
   if (present !== (wanted === 'there'))
     refuse(`nothing was changed: another layer than ${file} says which machines there are`);
 }

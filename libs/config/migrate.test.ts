@@ -99,6 +99,32 @@ analysis_size_limit = 104857600
     expect(changes).toContain('vpn.conf is part of routing.conf');
   });
 
+  test('sections with names that are not accepted are renamed; the hypervisor’s name of the machine stays', () => {
+    const { files, changes } = migrate(
+      new Map([
+        [
+          'virtualbox',
+          '[virtualbox]\nmachines = Windows 7,ok, Windows_7, Win 10 (x64) ; mine\n' +
+            '[Windows 7] ; old\n# c\nip = 1.1.1.1\n[ok]\nip = 1.1.1.2\n[Windows_7]\nip = 1.1.1.3\n' +
+            '[Win 10 (x64)]\nlabel = win10\nip = 1.1.1.4\n',
+        ],
+        ['qemu', '[qemu]\nmachines = 7, b c\n[7]\nimage = /x\n'],
+      ]),
+    );
+    expect(files.get('virtualbox')).toBe(
+      '[virtualbox]\nmachines = Windows_7_2, ok, Windows_7, Win_10_x64 ; mine\n' +
+        '[Windows_7_2] ; old\n# c\nip = 1.1.1.1\nlabel = Windows 7\n[ok]\nip = 1.1.1.2\n[Windows_7]\nip = 1.1.1.3\n' +
+        '[Win_10_x64]\nlabel = win10\nip = 1.1.1.4\n',
+    );
+    // There is no section [b c]: that is for the operator to see to.
+    expect(files.get('qemu')).toBe('[qemu]\nmachines = vm_7, b c\n[vm_7]\nimage = /x\nlabel = 7\n');
+    expect(changes).toEqual([
+      'qemu.conf: [7] is called [vm_7]; its label is 7',
+      'virtualbox.conf: [Windows 7] is called [Windows_7_2]; its label is Windows 7',
+      'virtualbox.conf: [Win 10 (x64)] is called [Win_10_x64]; its label is win10',
+    ]);
+  });
+
   test.each(['cuckoo-2.0.7', 'cape'])(
     '%s: only the database and the socket of the other are left',
     (version) => {

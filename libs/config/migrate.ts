@@ -1,7 +1,8 @@
-import { addSection, commentOut, hasSection, renameKey, setKey } from './edit.js';
+import { addSection, commentOut, hasSection, renameKey, renameSection, setKey } from './edit.js';
 import { splitList } from './field.js';
 import { Findings } from './findings.js';
 import { parseIni, type IniEntry } from './ini.js';
+import { isSectionName } from './machine-conf.js';
 
 /** Files of a configuration: name without `.conf` → text. */
 type Files = Map<string, string>;
@@ -113,6 +114,7 @@ export function migrate(given: ReadonlyMap<string, string>): {
   for (const [from, to] of MOVED) move(files, from, to, changes);
   moveSnifferInterface(files, changes);
   moveVpns(files, changes);
+  for (const machinery of ['qemu', 'kvm', 'virtualbox']) renameMachines(files, machinery, changes);
   const left = leaveOthers(files.get('cuckoo') ?? '');
   if (files.has('cuckoo')) files.set('cuckoo', left.text);
   return { files, changes: [...changes, ...left.changes.map((change) => `cuckoo.conf: ${change}`)] };
@@ -185,4 +187,36 @@ function moveVpns(files: Files, changes: string[]): void {
     });
   }
   changes.push('vpn.conf is part of routing.conf');
+}
+
+/** Cuckoo took any name of a section, such as [Windows 7]; the hypervisor still knows the machine by its old one. */
+function renameMachines(files: Files, machinery: string, changes: string[]): void {
+  const text = files.get(machinery) ?? '';
+  const words = splitList(valueOf(files, [machinery, machinery, 'machines']) ?? '');
+  const renamed = new Map<string, string>();
+  for (const word of words) {
+    if (isSectionName(machinery, word) || renamed.has(word) || !hasSection(text, word)) continue;
+    const isTaken = (name: string) => hasSection(text, name) || [...renamed.values()].includes(name);
+    renamed.set(word, freeName(machinery, word, isTaken));
+  }
+  if (renamed.size === 0) return;
+  for (const [name, to] of renamed) {
+    edit(files, machinery, (before) => renameSection(before, name, to));
+    if ((valueOf(files, [machinery, to, 'label']) ?? '') === '')
+      edit(files, machinery, (before) => setKey(before, to, 'label', name));
+    const label = valueOf(files, [machinery, to, 'label']);
+    changes.push(`${machinery}.conf: [${name}] is called [${to}]; its label is ${label}`);
+  }
+  const list = words.map((word) => renamed.get(word) ?? word).join(', ');
+  edit(files, machinery, (before) => setKey(before, machinery, 'machines', list));
+}
+
+/** `Windows 7 (x64)` is `Windows_7_x64`. */
+function freeName(machinery: string, given: string, isTaken: (name: string) => boolean): string {
+  const plain = given.replaceAll(/[^\w.-]+/g, '_').replaceAll(/^[^A-Za-z0-9]+|_+$/g, '');
+  const name = (isSectionName(machinery, plain.slice(0, 1)) ? plain : `vm_${plain}`).slice(0, 59);
+  for (let count = 1; ; count += 1) {
+    const candidate = count === 1 ? name : `${name}_${count}`;
+    if (candidate !== machinery && !isTaken(candidate)) return candidate;
+  }
 }

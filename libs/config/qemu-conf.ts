@@ -14,6 +14,7 @@ import type { Findings } from './findings.js';
 import {
   INTERFACE,
   machineFields,
+  sectionNames,
   readMachines,
   type ReadMachine,
   type ResultServerAddress,
@@ -27,11 +28,11 @@ export const QEMU_CONF = {
       '/usr/bin/qemu-system-x86_64',
       'Program that runs machines of your own; those for other processors, and qemu-img, are looked for beside it, then on\nPATH. The default guest runs by the qemu-system-x86_64 on PATH.',
     ),
-    machines: matching(
+    machines: sectionNames(
+      'qemu',
       'auto',
-      /^(\d{1,2}|[A-Za-z][\w.-]{0,62}(\s*,\s*[A-Za-z][\w.-]{0,62})*\s*,?)$/,
-      'auto, a number, or names of sections separated by commas',
       'auto: as many default guests as memory and cores allow, at most 4. A number: that many.\nNames: machines of your own, described by sections [<name>] as in Cuckoo.',
+      { form: /^\d{1,2}$/, accepted: 'auto, a number' },
     ),
     accel: choice(
       'auto',
@@ -102,6 +103,11 @@ export interface QemuSettings {
   readonly machines: readonly OwnQemuMachine[];
 }
 
+/** Behind no interface of the host: the guest is known by its wire, and others may have its address. */
+export function hasOwnNetwork({ interface: at }: Pick<OwnMachine, 'interface'>): boolean {
+  return ['', 'malkoha', 'user'].includes(at);
+}
+
 /** MiB, as Cuckoo had them. */
 const MEMORY: ReadonlyMap<string, number> = new Map([
   ['x64', 1024],
@@ -118,7 +124,10 @@ export function qemuSettings(
   const conf = readConf(source, { schema: QEMU_CONF }, findings);
   const { accel, memory, machines: wanted, path, interface: bridge } = conf.values.qemu;
   const names = wanted === 'auto' || /^\d+$/.test(wanted) ? [] : splitList(wanted);
-  const options = { section: 'qemu', names, schema: QEMU_MACHINE, interface: bridge, resultServer };
+  const options = {
+    ...{ section: 'qemu', names, schema: QEMU_MACHINE, interface: bridge, resultServer },
+    isAlone: hasOwnNetwork,
+  };
   const machines = readMachines(source.file, conf, options, findings).map((read) => ownMachine(read));
   for (const { name, image } of machines) {
     const place = conf.others.get(name)?.place ?? source;

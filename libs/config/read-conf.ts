@@ -91,7 +91,9 @@ export function readSection<S extends Section>(
     }
     const parsed = field.parse(value);
     if (parsed === undefined) {
-      findings.problem(entry, `[${section}] ${key} = ${shown(value)}: expected ${field.accepted}`);
+      const why = field.why?.(value) ?? '';
+      const what = `${field.accepted}${why === '' ? '' : `; ${why}`}`;
+      findings.problem(entry, `[${section}] ${key} = ${shown(value)}: expected ${what}`);
       continue;
     }
     if (!off && asksInVain(field, value)) findings.note(entry, `[${section}] ${key}: ${field.doc}`);

@@ -14,7 +14,7 @@ import {
   type Values,
 } from './field.js';
 import type { Findings } from './findings.js';
-import { INTERFACE, INTERFACE_WORDS, ipv4, NAMES } from './machine-conf.js';
+import { INTERFACE, INTERFACE_WORDS, ipv4, sectionNames } from './machine-conf.js';
 import { hint, noteUnnamed, readConf, readSection, type Conf, type ConfSource } from './read-conf.js';
 
 const ALWAYS_DROP = 'packets are dropped before any route is opened.';
@@ -83,12 +83,7 @@ export const ROUTING_CONF = {
   },
   vpn: {
     enabled: bool(false, 'Offer the routes of VPNs.'),
-    vpns: matching(
-      '',
-      NAMES,
-      'names of sections separated by commas',
-      'VPNs: each is a section [<name>] of its own.',
-    ),
+    vpns: sectionNames('routing', '', 'VPNs: each is a section [<name>] of its own.'),
     random_vpn: unused('no', 'a task names its VPN.'),
   },
   nexthop: unusedKeys('there are no gateways by next hop; name a routing table in rt_table.', {

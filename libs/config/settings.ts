@@ -8,7 +8,7 @@ import type { ConfName } from './files.js';
 import { layersOf, readTexts, type ConfTexts } from './layers.js';
 import { machineryNames } from './machineries.js';
 import { checkMemoryConf } from './memory-conf.js';
-import { qemuSettings, type QemuSettings } from './qemu-conf.js';
+import { hasOwnNetwork, qemuSettings, type QemuSettings } from './qemu-conf.js';
 import { processingSettings, type ProcessingSettings } from './processing-conf.js';
 import { reportingSettings, type ReportingSettings } from './reporting-conf.js';
 import { routingSettings, type RoutingSettings } from './routing-conf.js';
@@ -68,7 +68,7 @@ export function settingsOf(
   return settings;
 }
 
-/** Machinery that runs side by side must not have two machines of one name, or two guests of one address. */
+/** Machinery that runs side by side must not have two machines of one name, or two guests of one address on the host's networks. */
 function refuseNamesakes(settings: Settings, place: { file: string }, findings: Findings): void {
   const wanted = machineryNames(settings.cuckoo.cuckoo.machinery);
   const first = new Map<string, string>();
@@ -79,6 +79,7 @@ function refuseNamesakes(settings: Settings, place: { file: string }, findings: 
         ['name', machine.name],
         ['ip', machine.ip],
       ] as const) {
+        if (what === 'ip' && kind === 'qemu' && hasOwnNetwork(machine)) continue;
         const before = first.get(`${what} ${value}`);
         if (before !== undefined && before !== kind)
           findings.problem(

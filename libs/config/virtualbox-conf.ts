@@ -5,11 +5,12 @@ import {
   INTERFACE,
   INTERFACE_WORDS,
   machineFields,
-  NAMES,
+  sectionNames,
   readMachines,
   type ResultServerAddress,
 } from './machine-conf.js';
 import { readConf, type ConfSource } from './read-conf.js';
+import { parseSshUrl } from './ssh-url.js';
 
 /** conf/virtualbox.conf: machines that VirtualBox runs. */
 export const VIRTUALBOX_CONF = {
@@ -22,24 +23,18 @@ export const VIRTUALBOX_CONF = {
       INTERFACE_WORDS,
       'Host-only interface of machines that do not say theirs.',
     ),
-    machines: matching(
-      '',
-      NAMES,
-      'names of sections separated by commas',
-      'Machines: each is a section [<name>] of its own. Empty: none.',
-    ),
+    machines: sectionNames('virtualbox', '', 'Machines: each is a section [<name>] of its own. Empty: none.'),
     controlports: matching(
       '5000-5050',
       /^(\d{1,5}(-\d{1,5})?)?$/,
       'a port or a range such as 5000-5050',
-      'TCP ports for the remote screens of machines.',
+      'TCP ports for the screens of machines, when [remotecontrol] of cuckoo.conf is enabled.',
     ),
-    host: matching(
-      '',
-      /^ssh:\/\/([^\s@/:]+@)?(\[[0-9A-Fa-f:]+\]|[^\s@/:[\]]+)(:\d{1,5})?\/?$/,
-      'empty or ssh://<user>@<host>[:<port>]',
-      'Another host that runs VirtualBox, reached by ssh. Empty: this one.',
-    ),
+    host: {
+      ...text('', 'Another host that runs VirtualBox, reached by ssh. Empty: this one.'),
+      accepted: 'empty or ssh://<user>@<host>[:<port>]',
+      parse: (value: string) => (value === '' || parseSshUrl(value) !== null ? value : undefined),
+    },
   },
 } as const satisfies Record<string, Section>;
 

@@ -151,6 +151,7 @@ describe('own qemu machines', () => {
     let machinery: OwnQemuMachinery;
     let results: Server;
     let received: string[];
+    let onProgress: (line: string) => void = () => undefined;
 
     beforeAll(async () => {
       image = join(lab.folder, 'snapshot.qcow2');
@@ -170,7 +171,10 @@ describe('own qemu machines', () => {
       await once(results, 'listening');
       const resultPort = async () => (results.address() as AddressInfo).port;
       machine = lab.machine('snap1', { image, snapshot: SNAPSHOT, interface: 'user' });
-      machinery = await ownQemuMachinery({ ...lab.setup, resultPort, machines: [machine] }, patience());
+      machinery = await ownQemuMachinery(
+        { ...lab.setup, resultPort, machines: [machine], onProgress: (line) => onProgress(line) },
+        patience(),
+      );
     });
 
     afterAll(async () => {
@@ -198,6 +202,24 @@ describe('own qemu machines', () => {
       await machinery.prepare(machine, patience());
       expect(await machinery.state(machine)).toBe('paused');
       expect(await readFile(about, 'utf8')).not.toBe(made);
+      await machinery.stop(machine, patience());
+    });
+
+    test('a template that takes longer than its caller waits is made all the same', async () => {
+      await touch(image, '--date=+2 seconds');
+      const begun: string[] = [];
+      const pool = new AbortController();
+      onProgress = (line) => {
+        begun.push(line);
+        pool.abort(new DOMException('took longer than 1 ms', 'TimeoutError'));
+      };
+      await expect(machinery.prepare(machine, pool.signal)).rejects.toMatchObject({
+        code: 'MACHINE_START_FAILED',
+        message: expect.stringContaining('snap1: its template is being made'),
+      });
+      await machinery.prepare(machine, patience());
+      expect(await machinery.state(machine)).toBe('paused');
+      expect(begun.filter((line) => line.startsWith('going to its snapshot'))).toHaveLength(1);
       await machinery.stop(machine, patience());
     });
 

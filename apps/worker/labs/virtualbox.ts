@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os';
+import { parseSshUrl } from '#config/ssh-url.js';
 import { reason } from '#domain/errors.js';
 import type { VBoxHost } from '#machinery/adapters/virtualbox/host.js';
 import { localHost } from '#machinery/adapters/virtualbox/local-host.js';
@@ -21,11 +22,11 @@ export async function openVirtualBoxLab(
   mustHaveMachines(options, 'virtualbox', machines);
   await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
   const parts = await ownParts(options, cleanup);
-  const { timeouts, cuckoo } = settings.cuckoo;
+  const { timeouts, cuckoo, remotecontrol } = settings.cuckoo;
   const machinery = await virtualboxMachinery(
     {
       host: hostOf(settings.virtualbox),
-      ...{ machines, mode, controlPorts: controlports || null },
+      ...{ machines, mode, controlPorts: remotecontrol.enabled ? controlports : null },
       startLimit: Math.max(1, cuckoo.max_vmstartup_count),
       stateTimeoutMs: timeouts.vm_state * 1000,
       onProblem: ({ name }, what) => log('warn', what, { machine: name }),
@@ -33,6 +34,7 @@ export async function openVirtualBoxLab(
     signal,
   );
   const lab = cleanup.use(ownMachineLab(machinery, machines, parts));
+  if (remotecontrol.enabled) for (const machine of machines) machinery.setRemoteControl(machine, 'on');
   const owned = cleanup.move();
   return { ...lab, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
@@ -42,12 +44,12 @@ function hostOf({ path, host }: MachineLabOptions['settings']['virtualbox']): VB
     const { VBOX_USER_HOME, DISPLAY, XAUTHORITY } = process.env;
     return localHost({ program: path, environment: { VBOX_USER_HOME, DISPLAY, XAUTHORITY } });
   }
-  const { username, hostname, port } = new URL(host);
+  const place = parseSshUrl(host);
+  if (place === null) throw new TypeError(`[virtualbox] host was read as ${host}`);
   const agent = process.env['SSH_AUTH_SOCK'];
   const target: SshTarget = {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? 22 : Number(port),
-    user: username === '' ? userInfo().username : decodeURIComponent(username),
+    ...place,
+    user: place.user ?? userInfo().username,
     ...(agent ? { agent } : {}),
   };
   return sshHost({ program: path, name: targetName(target), connect: (by) => openSsh(target, by) });

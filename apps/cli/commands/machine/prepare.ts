@@ -18,7 +18,9 @@ import { createProgress, type Progress } from '../../progress.js';
 
 const OPTIONS = { home: { type: 'string' } } as const;
 
-/** Needs no daemon, and disturbs none: machines that run keep the template that they were made of. */
+/**
+ * Needs no daemon, no rooter and no tap, and disturbs none: machines that run keep the template that they were made of.
+ */
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse('machine prepare', args, OPTIONS);
   const [name = ''] = machineNames('machine prepare', positionals, 1);

@@ -23,9 +23,6 @@ export interface OwnQemuMachine extends OwnMachine {
 /** The flag in `options` of a Linux guest with drivers for virtio: its disk and its network card are that. */
 export const VIRTIO = 'virtio';
 
-/** Cuckoo's flag for a guest in which no agent listens. */
-export const NO_AGENT = 'noagent';
-
 /** Stays the same for a name, so that a guest that ties its settings to its network card keeps them. */
 export function macOf({ name, mac }: Pick<OwnQemuMachine, 'name' | 'mac'>): string {
   if (mac !== '') return mac.toLowerCase();

@@ -4,7 +4,8 @@ import { qemuLifecycle, type QemuLifecycle } from '../lifecycle.js';
 import { Attachments, type AgentAddress, type World } from './attach.js';
 import { Captures, type MachineCapture } from './capture.js';
 import type { OwnProcess } from './launch.js';
-import { networkOf, NO_AGENT, type OwnQemuMachine } from './machine.js';
+import { networkOf, type OwnQemuMachine } from './machine.js';
+import { Makings } from './makings.js';
 import { folderOf, readOwnSaved } from './parts.js';
 import { planMachines, type OwnPlan } from './plan.js';
 import { openOwnTemplate, type OpenOwnTemplate } from './restore.js';
@@ -45,7 +46,8 @@ export interface OwnQemuMachinery extends QemuLifecycle {
 /**
  * The machines that qemu.conf names: each is restored from its template into a fresh, unprivileged QEMU, whose disk is
  * thrown away. One with a snapshot in its image gets its template when it is first restored, from that; one without must
- * have been prepared, and says so until it is.
+ * have been prepared, and says so until it is. A template that takes longer to make than its caller waits is made all the
+ * same: the caller is told, and the next one finds it.
  *
  * @throws CONFIG_INVALID or SETUP_MISSING naming all that the machines lack
  */
@@ -55,6 +57,7 @@ export async function ownQemuMachinery(setup: OwnQemuSetup, signal: AbortSignal)
   const templates = new Map<string, OpenOwnTemplate>();
   const runs = new Map<string, OwnProcess>();
   const captures = new Captures();
+  const makings = new Makings();
 
   const templateOf = async (plan: OwnPlan, by: AbortSignal): Promise<OpenOwnTemplate> => {
     const { name } = plan.machine;
@@ -64,7 +67,7 @@ export async function ownQemuMachinery(setup: OwnQemuSetup, signal: AbortSignal)
       templates.delete(name);
       await known[Symbol.asyncDispose]();
     }
-    const opened = await findTemplate(plan, setup, attachments, by);
+    const opened = await findTemplate(plan, setup, { attachments, makings }, by);
     templates.set(name, opened);
     return opened;
   };
@@ -81,7 +84,7 @@ export async function ownQemuMachinery(setup: OwnQemuSetup, signal: AbortSignal)
   };
 
   const warm = async (machine: OwnQemuMachine, by: AbortSignal): Promise<void> => {
-    if (machine.enableKvm || machine.options.includes(NO_AGENT)) return;
+    if (machine.enableKvm) return;
     await setup.warm?.(machine, agent(machine), by);
   };
 
@@ -112,6 +115,7 @@ export async function ownQemuMachinery(setup: OwnQemuSetup, signal: AbortSignal)
     capture: async ({ name }, path, by) =>
       await captures.begin(name, { path, packets: alive(name)?.packets ?? null }, by),
     async [Symbol.asyncDispose]() {
+      await makings[Symbol.asyncDispose]();
       await lifecycle[Symbol.asyncDispose]();
       for (const template of templates.values()) await template[Symbol.asyncDispose]();
       await attachments[Symbol.asyncDispose]();
@@ -119,11 +123,11 @@ export async function ownQemuMachinery(setup: OwnQemuSetup, signal: AbortSignal)
   };
 }
 
-/** @throws SETUP_MISSING, TEMPLATE_FAILED */
+/** @throws SETUP_MISSING, TEMPLATE_FAILED; MACHINE_START_FAILED while it is being made */
 async function findTemplate(
   plan: OwnPlan,
   { guestsDir, runDir, onProgress = () => undefined }: OwnQemuSetup,
-  attachments: Attachments,
+  { attachments, makings }: { attachments: Attachments; makings: Makings },
   signal: AbortSignal,
 ): Promise<OpenOwnTemplate> {
   const folder = folderOf(guestsDir, plan.machine.name);
@@ -135,7 +139,7 @@ async function findTemplate(
     if (plan.machine.snapshot === null) throw error;
   }
   const wanted = { plan, folder, runDir, attachments, waitReady: null, onProgress };
-  const saved = await makeOwnTemplate(wanted, signal);
+  const saved = await makings.join(plan.machine.name, (life) => makeOwnTemplate(wanted, life), signal);
   return await openOwnTemplate(plan, { folder, saved }, signal);
 }
 

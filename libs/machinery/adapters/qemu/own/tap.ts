@@ -8,7 +8,8 @@ import type { Network } from './machine.js';
 
 /**
  * Opens the tap named by the first argument as descriptor FD.net (TUNSETIFF with IFF_TAP and IFF_NO_PI) and becomes the
- * program in the rest of the arguments.
+ * program in the rest of the arguments. Without IFF_VNET_HDR, so that a virtio card offers the guest no offloads: its
+ * template was made behind a wire, which has none.
  *
  * @see https://www.kernel.org/doc/html/latest/networking/tuntap.html
  */

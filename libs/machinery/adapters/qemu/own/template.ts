@@ -13,7 +13,7 @@ import { ORIGIN } from './argv.js';
 import type { AgentAddress, Attachments } from './attach.js';
 import { ownFiles, img, makeLayer } from './files.js';
 import { launchOwn } from './launch.js';
-import { NO_AGENT, type OwnQemuMachine } from './machine.js';
+import type { OwnQemuMachine } from './machine.js';
 import { circumstances, OWN_FILES, type OwnSaved, type Part } from './parts.js';
 import type { OwnPlan } from './plan.js';
 import { openOwnTemplate } from './restore.js';
@@ -51,10 +51,10 @@ const KILL_TIMEOUT_MS = 10_000;
 export async function makeOwnTemplate(wanted: OwnTemplateWanted, signal: AbortSignal): Promise<OwnSaved> {
   const { plan, folder } = wanted;
   const { name, snapshot } = plan.machine;
-  if (snapshot === null && asksAgent(wanted) === null) {
+  if (snapshot === null && wanted.waitReady === null) {
     throw new SandboxError(
       'CONFIG_INVALID',
-      `${name} has no agent to tell when it has booted: save a snapshot in its image, and name it with snapshot = …`,
+      `nobody can tell when ${name} has booted: save a snapshot in its image, and name it with snapshot = …`,
     );
   }
   await mkdir(dirname(folder), { recursive: true });
@@ -68,10 +68,6 @@ export async function makeOwnTemplate(wanted: OwnTemplateWanted, signal: AbortSi
       cause,
     });
   }
-}
-
-function asksAgent({ plan, waitReady }: OwnTemplateWanted): OwnTemplateWanted['waitReady'] {
-  return plan.machine.options.includes(NO_AGENT) ? null : waitReady;
 }
 
 /** What was saved does not come back. */
@@ -205,7 +201,7 @@ async function check(
   made: { folder: string; saved: OwnSaved },
   signal: AbortSignal,
 ): Promise<void> {
-  const asks = asksAgent(wanted);
+  const asks = wanted.waitReady;
   wanted.onProgress(
     asks === null ? 'checking that it can be restored' : 'checking that it answers when it is restored',
   );
@@ -237,7 +233,7 @@ async function ready(
   using link = linkedSignal([signal, gone.signal], null);
   const death = qemu.ended.then((why) => Promise.reject(new Error(why)));
   try {
-    await Promise.race([asksAgent(wanted)?.(wanted.plan.machine, agent, link.signal), death]);
+    await Promise.race([wanted.waitReady?.(wanted.plan.machine, agent, link.signal), death]);
   } catch (cause) {
     throw new Error(`its agent did not answer${qemu.console.lastLines()}`, { cause });
   } finally {
