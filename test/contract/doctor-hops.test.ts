@@ -51,6 +51,8 @@ function patientAt({ agentPort, resultPort = 2042, patient = {}, machinery = {} 
     section: '[win7] of kvm.conf',
     options: [],
     openNetwork: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    stopped: () => void calls.push('stopped'),
+    resultServerIp: '192.0.2.1',
     missingAnalyzer: null,
     patience: { bootMs: 1_000, answerMs: 1_500, heardMs: 1_500 },
 
@@ -276,6 +278,16 @@ test('a result server with an address that this host has not', async () => {
     status: 'fail',
     found: expect.stringContaining('no address 192.0.2.1'),
   });
+});
+
+test('a result server that NAT leads here: it is listened to where [resultserver] says', async () => {
+  const resultPort = await freePort();
+  using inside = guest(resultPort, () => 'DOCTOR 1.0\n');
+  await using agent = await emulateAgent({ answers: inside.answers });
+  const { patient } = patientAt({ agentPort: agent.port });
+  const machine = { ...patient.machine, resultServer: { ip: '192.0.2.1', port: resultPort } };
+  const verdicts = await machineHops({ ...patient, machine, resultServerIp: '127.0.0.1' }, signal);
+  expect(named(verdicts, 'result server')).toMatchObject({ status: 'ok' });
 });
 
 test('a clock that is off by years', async () => {
