@@ -62,7 +62,7 @@ export class Router implements GuestRouter, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#held.values()].map(({ closing }) => closing));
+    for (const { closing } of [...this.#held.values()]) await closing;
     this.#ending.abort(new Error('the worker ends'));
     const client = await this.#connection?.made.catch(() => null);
     await Promise.all([...this.#replaced, client?.[Symbol.asyncDispose]()]);

@@ -22,7 +22,11 @@ describe('testing a machine', () => {
     const pool = poolOf(fake);
     await advance();
     let asked = (): void => {};
-    const result = pool.test('a', { answers: () => new Promise<void>((resolve) => (asked = resolve)) }, never);
+    const result = pool.test(
+      'a',
+      { answers: () => new Promise<void>((resolve) => (asked = resolve)) },
+      never,
+    );
     await advance();
     expect(stateOf(pool, 'a')?.state).toBe('restoring');
     expect(pool.free()).toEqual([]);

@@ -105,7 +105,7 @@ test('a machine that works: every hop, in order, then it is off', async () => {
     'stop ok',
   ]);
   expect(named(verdicts, 'agent')?.found).toContain("of Cuckoo's family, version 0.10");
-  expect(calls).toEqual(['prepare', 'start', 'stop']);
+  expect(calls).toEqual(['prepare', 'start', 'stop', 'stopped']);
   const script = agent.requests.find(({ path }) => path === '/store')?.files['file']?.content.toString();
   expect(script).toContain(`create_connection(("127.0.0.1", ${resultPort})`);
 });
@@ -142,7 +142,7 @@ test('a network that cannot be set up', async () => {
     'stop ok',
     'the rest skipped',
   ]);
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });
 
 test('a machine that does not start is stopped all the same', async () => {
@@ -157,7 +157,7 @@ test('a machine that does not start is stopped all the same', async () => {
     'the rest skipped',
   ]);
   expect(named(verdicts, 'start')?.found).toContain('snapshot "clean" is not there');
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });
 
 test('a snapshot that does not load', async () => {
@@ -330,5 +330,5 @@ test('whoever stops waiting gets the machine stopped', async () => {
     machinery: { start: async () => controller.abort(new Error('enough')) },
   });
   await expect(machineHops(patient, controller.signal)).rejects.toThrow('enough');
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });

@@ -176,8 +176,7 @@ function patient(
     reach: onInterface ? { ip: own.ip, agentPort: own.agentPort, interface: own.interface } : null,
     section: sectionOf(candidate),
     options: own?.options ?? [],
-    openNetwork: (accept) =>
-      openTrialNetwork(lab, machine, { routing: settings.routing, accept }, signal),
+    openNetwork: (accept) => openTrialNetwork(lab, machine, { routing: settings.routing, accept }, signal),
     stopped: () => lab.stopped?.(machine),
     resultServerIp: resultserver.ip,
     missingAnalyzer:

@@ -75,8 +75,7 @@ export async function openOwnQemuLab(options: MachineLabOptions, signal: AbortSi
           return openUserNetwork(
             {
               ...{ machinery, ports },
-              onNote: (what) =>
-                log('info', what, { task: task.id, machine: machine.name, stage: 'network' }),
+              onNote: (what) => log('info', what, { task: task.id, machine: machine.name, stage: 'network' }),
             },
             own(machine),
             task,

@@ -44,8 +44,7 @@ export async function openUserNetwork(
   const close = async (): Promise<void> => {
     taken[Symbol.dispose]();
     const { omitted } = await capture.finish();
-    if (omitted > 0)
-      onNote(`${omitted} packets, or more, are missing in the capture: it has its full size`);
+    if (omitted > 0) onNote(`${omitted} packets, or more, are missing in the capture: it has its full size`);
     if (parseOptions(options).get('sniffer.debug') === '1') return;
     const { host } = userAddresses(machine);
     await leaveOutControl(path, { ...machine, hosts: [host, machine.resultServer.ip, '127.0.0.1'] });

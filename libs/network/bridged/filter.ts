@@ -28,7 +28,8 @@ export function captureFilter({ ip, resultServer, agentPort, hosts, debug, bpf }
   if (debug) return own;
   const without = (host: string, port: number, from = '', to = ''): string =>
     `not (tcp and dst host ${host} and dst port ${port}${from}) and not (tcp and src host ${host} and src port ${port}${to})`;
-  const us = (end: 'src' | 'dst'): string => ` and (${hosts.map((host) => `${end} host ${host}`).join(' or ')})`;
+  const us = (end: 'src' | 'dst'): string =>
+    ` and (${hosts.map((host) => `${end} host ${host}`).join(' or ')})`;
   const agent = without(ip, agentPort, us('src'), us('dst'));
   const ours = `${own} and ${agent} and ${without(resultServer.ip, resultServer.port)}`;
   return bpf.trim() === '' ? ours : `${ours} and (${bpf})`;

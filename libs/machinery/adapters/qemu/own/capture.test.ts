@@ -36,12 +36,15 @@ async function copied(bytes: Buffer, chunk: number, maxBytes: number) {
   return { bytes: Buffer.concat(parts), omitted: whole.omitted };
 }
 
-test.each([1, 7, 100, 100_000])('up to its size a capture is copied, in chunks of %i bytes', async (chunk) => {
-  expect(await copied(capture(5), chunk, 524)).toEqual({ bytes: capture(5), omitted: 0 });
-  expect(await copied(capture(5), chunk, 523)).toEqual({ bytes: capture(4), omitted: 1 });
-  expect(await copied(capture(5).subarray(0, -3), chunk, 300)).toEqual({ bytes: capture(2), omitted: 2 });
-  expect(await copied(capture(0), chunk, 300)).toEqual({ bytes: capture(0), omitted: 0 });
-});
+test.each([1, 7, 100, 100_000])(
+  'up to its size a capture is copied, in chunks of %i bytes',
+  async (chunk) => {
+    expect(await copied(capture(5), chunk, 524)).toEqual({ bytes: capture(5), omitted: 0 });
+    expect(await copied(capture(5), chunk, 523)).toEqual({ bytes: capture(4), omitted: 1 });
+    expect(await copied(capture(5).subarray(0, -3), chunk, 300)).toEqual({ bytes: capture(2), omitted: 2 });
+    expect(await copied(capture(0), chunk, 300)).toEqual({ bytes: capture(0), omitted: 0 });
+  },
+);
 
 test.each([
   ['ends inside a packet', capture(2).subarray(0, -3)],
