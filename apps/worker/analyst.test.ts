@@ -135,6 +135,28 @@ describe('a failure of the infrastructure', () => {
     ]);
   });
 
+  test.each(['ROOTER_AWAY', 'SETUP_MISSING'] as const)(
+    'that every task of this host has (%s) costs the task nothing, however often it is met before the machine runs',
+    async (code) => {
+      const task = await submit();
+      const by = await analyst(agentThat(done), broken(new SandboxError(code, 'it is away')));
+      for (let n = 0; n < 5; n++)
+        expect(await run(task, by)).toMatchObject({ kind: 'host fails', blame: 'linux1: it is away' });
+      expect(await tasks.status(task.id)).toBe('pending');
+      expect(await run(task, await analyst(agentThat(done)))).toMatchObject({ status: 'completed' });
+    },
+  );
+
+  test('a rooter that goes away while the machine runs costs an attempt', async () => {
+    const task = await submit();
+    const away = new AbortController();
+    const network = { setClock: () => {}, ...evidence(), failed: away.signal };
+    const agent = hangs(() => away.abort(new SandboxError('ROOTER_AWAY', 'it is lost')));
+    const by = await analyst(agent, { openNetwork: async () => network });
+    expect(await run(task, by)).toMatchObject({ kind: 'again', blame: 'linux1: it is lost' });
+    expect((await tasks.runs.claim(task.id, 'host/2/2', ON))?.attempt).toBe(2);
+  });
+
   test('that cannot get better ends it at once', async () => {
     const task = await submit();
     const by = await analyst(agentThat(done), broken(new SandboxError('ROUTE_UNAVAILABLE', 'no vpn0')));

@@ -24,6 +24,9 @@ import { isStoreAway, untilDone } from './until-done.js';
 /** A rename, or the move of a few small objects. */
 const PUBLISH_TIMEOUT_MS = 30_000;
 
+/** What every analysis of this host lacks, not this one: a rooter that is away, a program that is not installed. */
+const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['ROOTER_AWAY', 'SETUP_MISSING']);
+
 /** What becomes of a task that was taken from its lane. */
 export type Verdict =
   /** It has been run: completed or failed. `blame`: the reason was this host's, not the sample's. */
@@ -42,6 +45,8 @@ export type Verdict =
       readonly avoid: readonly string[];
       readonly blame: string;
     }
+  /** Pending again, as if it had not begun: its machine was never started, for what this host lacks. */
+  | { readonly kind: 'host fails'; readonly claim: Claim; readonly blame: string }
   /** Pending again because this worker ends. */
   | { readonly kind: 'handed back'; readonly claim: Claim };
 
@@ -173,7 +178,12 @@ async function fail(current: Current, error: unknown, by: Analyst): Promise<Verd
   const code = codeOf(error);
   by.log('error', why, { task: id, machine, code, stage: 'analysis' });
   const outcome = outcomeOf(code);
-  const blame = ERRORS[code].retry ? `${machine}: ${why}` : null;
+  const isOfHost = OF_THE_HOST.has(code);
+  const blame = ERRORS[code].retry || isOfHost ? `${machine}: ${why}` : null;
+  if (blame !== null && isOfHost && !current.phases.has('prepare')) {
+    const ours = await by.tasks.runs.end(id, claim.epoch, { to: 'pending', handedBack: true });
+    return ours ? { kind: 'host fails', claim, blame } : letGo(current, by);
+  }
   if (blame !== null && claim.attempt < MAX_ATTEMPTS) {
     const avoid = [...new Set([...claim.avoid, machine])];
     const message = `attempt ${claim.attempt} of ${MAX_ATTEMPTS}, on ${machine}: ${why}`;

@@ -210,7 +210,7 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   #learn(verdict: Verdict): void {
-    if (verdict.kind !== 'done' && verdict.kind !== 'again') return;
+    if (!('blame' in verdict)) return;
     if (verdict.blame === null) this.#breaker.succeeded();
     else this.#breaker.failed(verdict.blame);
   }
@@ -229,6 +229,12 @@ export class Dispatcher implements AsyncDisposable {
           const { task, attempt } = verdict.claim;
           const delayMs = AGAIN_MS * 2 ** (attempt - 1);
           await queues.enqueueAnalysis({ ...task, avoid: verdict.avoid }, { at: 'front', delayMs });
+          return;
+        }
+        case 'host fails': {
+          const { task, avoid } = verdict.claim;
+          // Behind the others: it may be all that this host cannot run.
+          await queues.enqueueAnalysis({ ...task, avoid }, { delayMs: AGAIN_MS });
           return;
         }
         case 'handed back': {

@@ -8,7 +8,11 @@ import type { MachineNotes } from '#queue/machine-notes.js';
 import type { Log } from '../log.js';
 
 export interface MachineTesting {
-  readonly lab: { readonly pool: Pick<MachinePool, 'test'>; agent(machine: Machine): AgentClient };
+  readonly lab: {
+    readonly pool: Pick<MachinePool, 'test'>;
+    openTrial(machine: Machine, signal: AbortSignal): Promise<AsyncDisposable>;
+    agent(machine: Machine): AgentClient;
+  };
   readonly notes: MachineNotes;
   readonly shutdown: AbortSignal;
   readonly log: Log;
@@ -36,7 +40,11 @@ export async function testMachine(
 async function result(machine: string, { lab, shutdown }: MachineTesting): Promise<MachineTest> {
   using link = linkedSignal([shutdown], PATIENCE_MS);
   try {
-    return await lab.pool.test(machine, (one, by) => lab.agent(one).waitReady(by), link.signal);
+    const trying = {
+      network: (one: Machine, by: AbortSignal) => lab.openTrial(one, by),
+      answers: (one: Machine, by: AbortSignal) => lab.agent(one).waitReady(by),
+    };
+    return await lab.pool.test(machine, trying, link.signal);
   } catch (error) {
     return { phases: {}, failed: { phase: null, reason: reason(error) } };
   }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { HomePaths } from '#config/home.js';
 import { MACHINERIES, machineryNames, type MachineryName } from '#config/machineries.js';
 import type { Settings } from '#config/settings.js';
@@ -15,6 +16,7 @@ import type { Log } from '../log.js';
 import { listenForOwnGuests, listenIfPossible } from './guest-ports.js';
 import type { Lab, Results } from './lab.js';
 import { channelOf, guestOf, type MachineLab, type OpenMachineLab } from './labs/machine-lab.js';
+import { openTrialNetwork } from './trial-network.js';
 
 /** Loaded when it is wanted: a fake lab must not wait for what only QEMU's needs. */
 const LABS: Readonly<Record<MachineryName, () => Promise<OpenMachineLab>>> = {
@@ -54,6 +56,8 @@ export interface OpenLab extends Lab, AsyncDisposable {
   /** Tells the state of every machine as it is now. */
   tellAll(): void;
   readonly pool: MachinePool;
+  /** The network of a machine that is tried out; see trial-network.ts. */
+  openTrial(machine: Machine, signal: AbortSignal): Promise<AsyncDisposable>;
 }
 
 const CLOSE_TIMEOUT_MS = 30_000;
@@ -81,14 +85,15 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
   const resultServer = cleanup.use(
     new ResultServer({ limits: { uploadBytes: settings.cuckoo.resultserver.upload_max_size } }),
   );
-  await listenForOwnGuests(resultServer, ownPlaces(labs));
+  const onProblem = (line: string, code: string): void => {
+    onProgress(line, true);
+    log('warn', line, { code });
+  };
+  const { resultserver } = settings.cuckoo;
+  await listenForOwnGuests(resultServer, ownPlaces(labs), { ip: resultserver.ip, onProblem });
   // Guests of a fake machinery have no network to come from.
-  if (kinds.includes('qemu') && !labs.some(({ own }) => own !== undefined)) {
-    await listenIfPossible(resultServer, settings.cuckoo.resultserver, (line, code) => {
-      onProgress(line, true);
-      log('warn', line, { code });
-    });
-  }
+  if (kinds.includes('qemu') && !labs.some(({ own }) => own !== undefined))
+    await listenIfPossible(resultServer, resultserver, onProblem);
 
   let onMachine: OpenLab['onMachine'] = () => {};
   let onResultBytes: OpenLab['onResultBytes'] = () => {};
@@ -100,6 +105,12 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
       ...{ status: HYPERVISOR_WORD[state], state, locked: !isFree(state) },
       ...{ reason: why, retryOn: retryAt },
     });
+  const of = (machine: Machine): MachineLab => {
+    const lab = labOf.get(machine.name);
+    if (lab === undefined)
+      throw new SandboxError('NO_MATCHING_MACHINE', `${machine.name} is not of this lab`);
+    return lab;
+  };
   const pool = new MachinePool(
     labs.map(({ machinery }) => machinery),
     {
@@ -111,15 +122,10 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
         if (why !== null) log('warn', `${machine.name} is ${state}: ${why}`, { machine: machine.name });
         tellState(machine.name, change);
       },
+      onStopped: (machine) => of(machine).stopped?.(machine),
     },
   );
   cleanup.defer(() => pool.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS)));
-  const of = (machine: Machine): MachineLab => {
-    const lab = labOf.get(machine.name);
-    if (lab === undefined)
-      throw new SandboxError('NO_MATCHING_MACHINE', `${machine.name} is not of this lab`);
-    return lab;
-  };
   const owned = cleanup.move();
   return {
     machines: labs.flatMap(({ machinery }) => machinery.machines),
@@ -151,6 +157,11 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
       return counted(results, (bytes) => onResultBytes(bytes));
     },
     openNetwork: (machine, task, by) => of(machine).openNetwork(machine, task, by),
+    openTrial: (machine, by) => {
+      const { routing } = settings;
+      const accept = (stream: Duplex): void => void stream.on('error', () => undefined).destroy();
+      return openTrialNetwork(of(machine), machine, { routing, accept }, by);
+    },
     guest: (machine) => guestOf(of(machine), machine),
     agent: (machine) => of(machine).agent(machine),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),

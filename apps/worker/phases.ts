@@ -20,6 +20,11 @@ export class PhaseClock {
     this.onPhase(name, rounded);
   }
 
+  /** Has it ended? */
+  has(name: string): boolean {
+    return name in this.#durations;
+  }
+
   get durations(): Phases {
     return { ...this.#durations };
   }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { TEST_PHASES } from '#domain/machine-test.js';
 import { any, fragile, machine, never, poolOf, settle, stateOf } from './pool.fake.js';
 
-const answers = async (): Promise<void> => {};
+const answers = { answers: async (): Promise<void> => {} };
 
 /** Everything takes a moment of jest's clock. */
 async function advance(ms = 1_000): Promise<void> {
@@ -22,7 +22,11 @@ describe('testing a machine', () => {
     const pool = poolOf(fake);
     await advance();
     let asked = (): void => {};
-    const result = pool.test('a', () => new Promise<void>((resolve) => (asked = resolve)), never);
+    const result = pool.test(
+      'a',
+      { answers: () => new Promise<void>((resolve) => (asked = resolve)) },
+      never,
+    );
     await advance();
     expect(stateOf(pool, 'a')?.state).toBe('restoring');
     expect(pool.free()).toEqual([]);
@@ -82,7 +86,7 @@ describe('testing a machine', () => {
     const fake = fragile([machine('a')]);
     const pool = poolOf(fake);
     await settle();
-    const silent = pool.test('a', () => Promise.reject(new Error('no answer')), never);
+    const silent = pool.test('a', { answers: () => Promise.reject(new Error('no answer')) }, never);
     expect((await silent).failed).toEqual({ phase: 'agent', reason: 'no answer' });
     expect(await fake.state(machine('a'))).toBe('running');
     await advance(1_000);
@@ -133,10 +137,12 @@ describe('testing a machine', () => {
     const hung = expect(
       pool.test(
         'a',
-        (_, signal) =>
-          new Promise((_resolve, reject) => {
-            signal.addEventListener('abort', () => reject(signal.reason as Error));
-          }),
+        {
+          answers: (_, signal) =>
+            new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => reject(signal.reason as Error));
+            }),
+        },
         late.signal,
       ),
     ).rejects.toThrow('no patience');

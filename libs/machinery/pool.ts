@@ -7,7 +7,7 @@ import type { MachineLease, MachineStatus } from './lease.js';
 import type { Machinery } from './machinery.js';
 import { bestMachine, isFree } from './pick.js';
 import { Slots } from './slots.js';
-import { Trial, type Answers } from './trial.js';
+import { Trial, type Trying } from './trial.js';
 import { until, untilSettled } from './until.js';
 
 export interface PoolOptions {
@@ -17,6 +17,8 @@ export interface PoolOptions {
   readonly stopMs?: number;
   /** Told of every change of state, right after it. Must not throw. */
   readonly onChange?: (machine: Machine, change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>) => void;
+  /** Told of every stop that succeeded, right after it: nothing of the machine runs any more. Must not throw. */
+  readonly onStopped?: (machine: Machine) => void;
 }
 
 const STOP_TIMEOUT_MS = 60_000;
@@ -139,19 +141,19 @@ export class MachinePool {
   }
 
   /**
-   * Tries a machine out as soon as no task has it: restores and starts it, waits until it `answers`, stops it, makes it
-   * ready again. Until then no task gets it. One that fails is quarantined with the reason; one that was quarantined and
+   * Tries a machine out as soon as no task has it: restores it, gives it its network, starts it, waits until it answers,
+   * stops it, makes it ready again. Until then no task gets it. One that fails is quarantined with the reason; one that was quarantined and
    * passes is back. A disabled one is left disabled.
    *
    * @throws NO_MATCHING_MACHINE when there is none of that name
    */
-  async test(name: string, answers: Answers, signal: AbortSignal): Promise<MachineTest> {
+  async test(name: string, trying: Trying, signal: AbortSignal): Promise<MachineTest> {
     const entry = this.#entries.find(({ machine }) => machine.name === name);
     if (!entry)
       throw new SandboxError('NO_MATCHING_MACHINE', `no machine here is named ${JSON.stringify(name)}`);
     using link = linkedSignal([signal, this.#closing.signal], null);
     return await until<MachineTest>(link.signal, (resolve) => {
-      const trial = new Trial(answers, link.signal, resolve);
+      const trial = new Trial(trying, link.signal, resolve);
       entry.trials.push(trial);
       // A task has it, or it is being tended: the test comes right after that.
       if (entry.state !== 'leased' && entry.state !== 'restoring') {
@@ -178,6 +180,7 @@ export class MachinePool {
       clearTimeout(entry.timer);
       const stopped = this.#inTurn(entry, () => entry.machinery.stop(entry.machine, signal));
       await untilSettled(stopped, signal);
+      this.options.onStopped?.(entry.machine);
       this.#move(entry, 'disabled');
     });
     const failures = (await Promise.allSettled(stops)).flatMap((stop) =>
@@ -308,6 +311,7 @@ export class MachinePool {
     using link = linkedSignal([this.#closing.signal], this.options.stopMs ?? STOP_TIMEOUT_MS);
     await this.#inTurn(entry, () => entry.machinery.stop(entry.machine, link.signal));
     entry.off = true;
+    this.options.onStopped?.(entry.machine);
   }
 
   async #prepare(entry: Entry): Promise<void> {

@@ -3,8 +3,13 @@ import type { MachineTest, TestPhase } from '#domain/machine-test.js';
 import type { Machine } from '#domain/machine.js';
 import { linkedSignal } from './linked-signal.js';
 
-/** Waits until the machine, just started, is fit for use. */
-export type Answers = (machine: Machine, signal: AbortSignal) => Promise<unknown>;
+/** How a machine is tried. */
+export interface Trying {
+  /** Its network, from before it starts until before it is stopped. */
+  readonly network?: (machine: Machine, signal: AbortSignal) => Promise<AsyncDisposable>;
+  /** Waits until the machine, just started, is fit for use. */
+  readonly answers: (machine: Machine, signal: AbortSignal) => Promise<unknown>;
+}
 
 /** How long a machine that is tested may take to start, and then to answer; a cold guest boots meanwhile. */
 const PHASE_TIMEOUT_MS = 120_000;
@@ -23,7 +28,7 @@ export class Trial {
   #failed: MachineTest['failed'] = null;
 
   constructor(
-    private readonly answers: Answers,
+    private readonly trying: Trying,
     /** Ends the wait for a machine that is in use, and the test itself. */
     readonly signal: AbortSignal,
     private readonly tell: (result: MachineTest) => void,
@@ -32,8 +37,17 @@ export class Trial {
   /** @throws what the first phase that fails throws, having kept it as the result */
   async run<T>(machine: Machine, { restore, start, stop, ready }: TrialSteps<T>): Promise<T> {
     await this.#phase('restore', restore);
-    await this.#bounded('start', start);
-    await this.#bounded('agent', (signal) => this.answers(machine, signal));
+    const { network, answers } = this.trying;
+    const opened: AsyncDisposable[] = [];
+    try {
+      await this.#bounded('start', async (signal) => {
+        if (network) opened.push(await network(machine, signal));
+        await start(signal);
+      });
+      await this.#bounded('agent', (signal) => answers(machine, signal));
+    } finally {
+      for (const one of opened) await one[Symbol.asyncDispose]();
+    }
     await this.#phase('stop', stop);
     return await this.#phase('ready', ready);
   }

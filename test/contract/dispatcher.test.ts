@@ -134,6 +134,22 @@ describe('the dispatcher', () => {
     await until(async () => (await lab.tasks.status(id)) === 'completed');
   });
 
+  test('a host without its rooter keeps its tasks until it is back', async () => {
+    const { lab: on, dispatcher } = await lab.host('h', [aMachine('linux1')]);
+    on.broken = new SandboxError('ROOTER_AWAY', 'the rooter is away');
+    const ids = [await lab.submit(), await lab.submit()];
+    await until(() => dispatcher.paused?.includes('the rooter is away') === true);
+    for (const id of ids)
+      expect(await lab.tasks.find(id)).toMatchObject({ task: { status: 'pending' }, errors: [] });
+    on.broken = null;
+    for (let n = 0; n < ids.length; n++) {
+      await until(() => on.running.size === 1);
+      for (const { finish } of on.running.values()) finish();
+      await until(() => on.running.size === 0);
+    }
+    for (const id of ids) await until(async () => (await lab.tasks.status(id)) === 'completed');
+  });
+
   test('a task waits for another machine than the one it failed on, and takes it as soon as it is free', async () => {
     const { lab: on } = await lab.host('h', [aMachine('linux1'), aMachine('linux2')]);
     const long = await lab.submit();

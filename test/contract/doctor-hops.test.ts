@@ -51,6 +51,8 @@ function patientAt({ agentPort, resultPort = 2042, patient = {}, machinery = {} 
     section: '[win7] of kvm.conf',
     options: [],
     openNetwork: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    stopped: () => void calls.push('stopped'),
+    resultServerIp: '192.0.2.1',
     missingAnalyzer: null,
     patience: { bootMs: 1_000, answerMs: 1_500, heardMs: 1_500 },
 
@@ -103,7 +105,7 @@ test('a machine that works: every hop, in order, then it is off', async () => {
     'stop ok',
   ]);
   expect(named(verdicts, 'agent')?.found).toContain("of Cuckoo's family, version 0.10");
-  expect(calls).toEqual(['prepare', 'start', 'stop']);
+  expect(calls).toEqual(['prepare', 'start', 'stop', 'stopped']);
   const script = agent.requests.find(({ path }) => path === '/store')?.files['file']?.content.toString();
   expect(script).toContain(`create_connection(("127.0.0.1", ${resultPort})`);
 });
@@ -140,7 +142,7 @@ test('a network that cannot be set up', async () => {
     'stop ok',
     'the rest skipped',
   ]);
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });
 
 test('a machine that does not start is stopped all the same', async () => {
@@ -155,7 +157,7 @@ test('a machine that does not start is stopped all the same', async () => {
     'the rest skipped',
   ]);
   expect(named(verdicts, 'start')?.found).toContain('snapshot "clean" is not there');
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });
 
 test('a snapshot that does not load', async () => {
@@ -278,6 +280,16 @@ test('a result server with an address that this host has not', async () => {
   });
 });
 
+test('a result server that NAT leads here: it is listened to where [resultserver] says', async () => {
+  const resultPort = await freePort();
+  using inside = guest(resultPort, () => 'DOCTOR 1.0\n');
+  await using agent = await emulateAgent({ answers: inside.answers });
+  const { patient } = patientAt({ agentPort: agent.port });
+  const machine = { ...patient.machine, resultServer: { ip: '192.0.2.1', port: resultPort } };
+  const verdicts = await machineHops({ ...patient, machine, resultServerIp: '127.0.0.1' }, signal);
+  expect(named(verdicts, 'result server')).toMatchObject({ status: 'ok' });
+});
+
 test('a clock that is off by years', async () => {
   const resultPort = await freePort();
   using inside = guest(resultPort, () => 'DOCTOR 1262304000.000\n');
@@ -318,5 +330,5 @@ test('whoever stops waiting gets the machine stopped', async () => {
     machinery: { start: async () => controller.abort(new Error('enough')) },
   });
   await expect(machineHops(patient, controller.signal)).rejects.toThrow('enough');
-  expect(calls).toEqual(['prepare', 'stop']);
+  expect(calls).toEqual(['prepare', 'stop', 'stopped']);
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { homePaths } from '#config/home.js';
 import { SandboxError } from '#domain/errors.js';
+import type { Machine } from '#domain/machine.js';
 import type { AgentClient } from '#guest/agent.js';
 import { fragile, machine, poolOf, stateOf } from '#machinery/pool.fake.js';
 import { MachineNotes } from '#queue/machine-notes.js';
@@ -40,8 +41,18 @@ describe('tests of machines, over a real Redis', () => {
       if (silent) throw new SandboxError('AGENT_UNREACHABLE', 'a: no agent');
     };
     const log: string[] = [];
+    const networks: string[] = [];
     const by = {
-      lab: { pool, agent: () => ({ waitReady }) as unknown as AgentClient },
+      lab: {
+        ...{ pool, agent: () => ({ waitReady }) as unknown as AgentClient },
+        openTrial: async ({ name }: Machine) => {
+          networks.push(`open ${name} after ${fake.calls.at(-1) ?? ''}`);
+          return {
+            [Symbol.asyncDispose]: async () =>
+              void networks.push(`cut ${name} after ${fake.calls.at(-1) ?? ''}`),
+          };
+        },
+      },
       ...{ notes, shutdown: new AbortController().signal },
       log: (_level: string, message: string) => void log.push(message),
     };
@@ -70,6 +81,8 @@ describe('tests of machines, over a real Redis', () => {
     expect(failed).toBeNull();
     expect(Object.keys(phases)).toEqual(['restore', 'start', 'agent', 'stop', 'ready']);
     expect(stateOf(pool, 'a')?.state).toBe('ready');
+    const inOrder = ['open a after prepare a', 'cut a after start a'];
+    expect(networks).toEqual([...inOrder, ...inOrder]);
     expect(await ask('b')).toEqual({
       phases: {},
       failed: { phase: null, reason: 'no machine here is named "b"' },

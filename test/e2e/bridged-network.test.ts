@@ -16,7 +16,7 @@ const VISIT = {
     ...{ wget: 'ok\n', ftp: 'ok\n', ntp: 2031 },
   },
   notes: ['the firewall dropped 3 packets of the guest (180 bytes)'],
-  log: ['route opened', 'route closed'],
+  log: ['route opened', 'route cut'],
   records: expect.arrayContaining([
     'dns A one.example',
     'http 198.18.0.11:80 GET one.example/a.txt',

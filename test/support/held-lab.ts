@@ -32,6 +32,8 @@ interface Held {
 /** Equipment of one host whose analyses last until the test ends them: `running` has them by their tasks. */
 export class HeldLab implements Lab {
   readonly running = new Map<number, Held>();
+  /** Why no network can be opened; null: it can. */
+  broken: Error | null = null;
   readonly #prepared = new Map<string, { readonly task: number; readonly capture: AbortController }>();
 
   constructor(private readonly onRun: (task: number, machine: string) => void = () => {}) {}
@@ -39,6 +41,7 @@ export class HeldLab implements Lab {
   readonly openResults: Lab['openResults'] = async () => ({ accept: () => {}, ...evidence() });
 
   readonly openNetwork: Lab['openNetwork'] = async (machine, { id }) => {
+    if (this.broken !== null) throw this.broken;
     const capture = new AbortController();
     this.#prepared.set(machine.name, { task: id, capture });
     return { setClock: () => {}, ...evidence(), failed: capture.signal };

@@ -65,6 +65,7 @@ async function look(reach: Reach, bootMs = 1_500): Promise<readonly Verdict[]> {
     agent: new AgentClient(dialTcp(reach.ip, reach.agentPort)),
     ...{ reach, section: '[own] of kvm.conf', options: [] },
     openNetwork: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    ...{ stopped: () => {}, resultServerIp: HOST },
     missingAnalyzer: null,
     patience: { bootMs, answerMs: 20_000, heardMs: 12_000 },
     now: Date.now,

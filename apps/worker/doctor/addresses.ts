@@ -54,8 +54,8 @@ function guestAddresses(configured: Configured): readonly Verdict[] {
     return [
       {
         ...warn(
-          `its results go to ${resultServer.ip}, which is no address of this host (${addresses()})`,
-          `correct resultserver_ip in its section, unless ${resultServer.ip} is forwarded to this host`,
+          `its results go to ${resultServer.ip}, which is no address of this host (${addresses()}): the result server listens at ${ip}:${resultServer.port} for it`,
+          `correct resultserver_ip in its section, unless ${resultServer.ip} is forwarded to this host and that keeps the guest's address`,
         ),
         machine: name,
       },

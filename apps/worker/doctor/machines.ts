@@ -1,5 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineryName } from '#config/machineries.js';
 import type { Settings } from '#config/settings.js';
@@ -8,6 +7,7 @@ import type { Machine, OwnMachine } from '#domain/machine.js';
 import { Cleanup } from '../../cleanup.js';
 import type { MachineLab } from '../labs/machine-lab.js';
 import { labOpener } from '../open-lab.js';
+import { openTrialNetwork } from '../trial-network.js';
 import { fail, ok, skipped, type Check, type Verdict } from './check.js';
 import type { Configured } from './context.js';
 import { defaultImage, templateFolders } from './guest.js';
@@ -25,8 +25,6 @@ const RESTORED_MS = 30_000;
 const ANSWER_MS = 20_000;
 /** Milliseconds for the guest to connect to the result server: it gives up after eight seconds, an emulated one starts slowly. */
 const HEARD_MS = 20_000;
-/** As tasks are numbered, beyond any that there will be. */
-const TASK = 2 ** 31 - 1;
 
 /** A machine that is to be looked at, and how its lab is opened for it alone. */
 interface Candidate {
@@ -104,8 +102,6 @@ async function look(
     if (missing !== null) return [missing];
   }
   await using cleanup = new Cleanup();
-  const dir = await mkdtemp(join(tmpdir(), 'malkoha-doctor-'));
-  cleanup.defer(() => rm(dir, { recursive: true, force: true }));
   // In the home folder, so that what a killed look left is found by the next.
   const runDir = join(configured.home.run, 'doctor');
   cleanup.defer(() => rm(runDir, { recursive: true, force: true }));
@@ -118,7 +114,7 @@ async function look(
   }
   const [machine] = lab.machinery.machines;
   if (machine === undefined) return [fail('its lab does not have it', 'report it as a defect of Malkoha')];
-  const hops = await machineHops(patient(configured, candidate, { lab, machine, dir }, signal), signal);
+  const hops = await machineHops(patient(configured, candidate, { lab, machine }, signal), signal);
   return [{ ...ok(about(lab, machine)), check: 'hypervisor' }, ...hops];
 }
 
@@ -167,15 +163,12 @@ function sectionOf({ own, name, kind }: Candidate): string {
 function patient(
   { host, settings }: Configured,
   candidate: Candidate,
-  { lab, machine, dir }: { lab: MachineLab; machine: Machine; dir: string },
+  { lab, machine }: { lab: MachineLab; machine: Machine },
   signal: AbortSignal,
 ): Patient {
   const { own, kind } = candidate;
-  const { vm_state } = settings.cuckoo.timeouts;
+  const { timeouts, resultserver } = settings.cuckoo;
   const onInterface = own !== null && isOnInterface(kind, own);
-  const { route: usual, none } = settings.routing;
-  // All that the guest may reach by `drop` is the result server. A lab that leaves guests to the host's firewall has no rooter.
-  const route = onInterface && usual === 'none' && none === 'host' ? 'none' : 'drop';
   return {
     machine,
     machinery: lab.machinery,
@@ -183,17 +176,13 @@ function patient(
     reach: onInterface ? { ip: own.ip, agentPort: own.agentPort, interface: own.interface } : null,
     section: sectionOf(candidate),
     options: own?.options ?? [],
-    openNetwork: (accept) => {
-      const results = {
-        ...{ accept, failed: signal, finish: async () => {} },
-        [Symbol.asyncDispose]: async () => {},
-      };
-      return lab.openNetwork(machine, { id: TASK, dir, route, options: null, results }, signal);
-    },
+    openNetwork: (accept) => openTrialNetwork(lab, machine, { routing: settings.routing, accept }, signal),
+    stopped: () => lab.stopped?.(machine),
+    resultServerIp: resultserver.ip,
     missingAnalyzer:
       lab.own === undefined || lab.own.analyzer(machine) !== null ? null : lab.own.bring(machine),
     patience: {
-      bootMs: own === null ? RESTORED_MS : vm_state * 2000,
+      bootMs: own === null ? RESTORED_MS : timeouts.vm_state * 2000,
       answerMs: ANSWER_MS,
       heardMs: HEARD_MS,
     },

@@ -27,6 +27,8 @@ export interface MachineLabOptions {
 /** One kind of machinery, with its machines' networks and the way to their agents. */
 export interface MachineLab extends AsyncDisposable, Pick<Lab, 'openNetwork' | 'agent'> {
   readonly machinery: Machinery;
+  /** The machine runs no more: what held its guest may go. Must not throw. */
+  stopped?(machine: Machine): void;
   /** Its guests are their operator's, on networks of the host. Absent: they are the default guest, or play it. */
   readonly own?: OwnGuests;
 }

@@ -22,6 +22,8 @@ export interface OwnMachinesOptions {
   readonly router: GuestRouter & {
     /** Whether a rooter runs, as far as can be seen without asking it. */
     isThere(): Promise<boolean>;
+    /** The machine runs no more. Must not throw. */
+    stopped(machine: string): void;
   };
   readonly log: Log;
 }
@@ -54,19 +56,26 @@ export function ownMachineLab(
       const { id, route, dir, options: asked } = task;
       const builtIn = route === 'inetsim' && !routing.inetsim.enabled;
       // Cuckoo's `none` needs no rooter; one that runs must be told all the same, for it cuts off who has no route.
-      const unrouted = route === 'none' && routing.none === 'host' && !(await router.isThere());
-      return openBridged(
+      const isAlone = routing.none === 'host' && !(await router.isThere());
+      const opened = openBridged(
         {
           ...{ machine: own(machine), taskId: id, route, dir, options: asked },
           ...{ sniffer: auxiliary.sniffer, capture: machinery.capture?.bind(machinery) ?? null },
-          router: unrouted ? null : router,
+          router: isAlone && route === 'none' ? null : router,
           fakenet: builtIn ? await fakenets.at(machine.resultServer.ip) : null,
           turnedTo: routing.inetsim.enabled ? [routing.inetsim.server] : [],
           onNote: (what) => log('info', what, { task: id, machine: machine.name, stage: 'network' }),
         },
         signal,
       );
+      return opened.catch((error: unknown) => {
+        // A lab that is meant to do without has not lost it: the task asks for what is not there.
+        const isMissing = error instanceof SandboxError && error.code === 'ROOTER_AWAY';
+        if (!isMissing || !isAlone || routing.route !== 'none') throw error;
+        throw new SandboxError('ROUTE_UNAVAILABLE', error.message, { cause: error.cause });
+      });
     },
+    stopped: ({ name }) => router.stopped(name),
     agent: (machine) => {
       const { ip, agentPort } = own(machine);
       return new AgentClient(dialTcp(ip, agentPort));

@@ -19,7 +19,9 @@ export async function ownParts(
     ...{ settings, log, analyzersFolder },
     ca: await guestAuthority(home.guests),
     analyzers: await findAnalyzers(analyzersFolder),
-    router: cleanup.use(new Router(socket)),
+    router: cleanup.use(
+      new Router(socket, (machine, what) => log('warn', what, { machine, code: 'ROUTE_UNAVAILABLE' })),
+    ),
   };
 }
 

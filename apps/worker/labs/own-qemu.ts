@@ -56,6 +56,7 @@ export async function openOwnQemuLab(options: MachineLabOptions, signal: AbortSi
   const owned = cleanup.move();
   return {
     machinery,
+    stopped: (machine) => lab.stopped?.(machine),
     ...(lab.own && {
       own: {
         ...lab.own,
@@ -71,7 +72,15 @@ export async function openOwnQemuLab(options: MachineLabOptions, signal: AbortSi
         case 'wire':
           return networks.openTask(machine, task);
         case 'user':
-          return openUserNetwork({ machinery, ports }, own(machine), task, by);
+          return openUserNetwork(
+            {
+              ...{ machinery, ports },
+              onNote: (what) => log('info', what, { task: task.id, machine: machine.name, stage: 'network' }),
+            },
+            own(machine),
+            task,
+            by,
+          );
         case 'bridge':
           return lab.openNetwork(machine, task, by);
       }

@@ -3,11 +3,19 @@ import { ARTIFACTS } from '#domain/artifacts.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
 import { parseOptions } from '#domain/task.js';
+import { userAddresses } from '#machinery/adapters/qemu/own/net.js';
 import type { OwnQemuMachinery } from '#machinery/adapters/qemu/own/own.js';
 import { leaveOutControl } from '#network/bridged/leave-out-control.js';
 import type { GuestNetwork, NetworkTask } from '../lab.js';
 import type { ResultPorts } from './result-ports.js';
 import { knownRoute } from './routes.js';
+
+interface UserNetworkParts {
+  readonly machinery: OwnQemuMachinery;
+  readonly ports: ResultPorts;
+  /** Something worth a line in the task's log. Must not throw. */
+  readonly onNote: (what: string) => void;
+}
 
 /**
  * QEMU's user-mode network for one task: the guest reaches the result server and nothing else, its packets are written by
@@ -16,7 +24,7 @@ import { knownRoute } from './routes.js';
  * @throws ROUTE_UNAVAILABLE for any route that leads somewhere; CAPTURE_FAILED
  */
 export async function openUserNetwork(
-  { machinery, ports }: { readonly machinery: OwnQemuMachinery; readonly ports: ResultPorts },
+  { machinery, ports, onNote }: UserNetworkParts,
   machine: OwnMachine,
   { dir, route, results, options }: NetworkTask,
   signal: AbortSignal,
@@ -35,8 +43,11 @@ export async function openUserNetwork(
   const end = (): Promise<void> => (ended ??= close());
   const close = async (): Promise<void> => {
     taken[Symbol.dispose]();
-    await capture.finish();
-    if (parseOptions(options).get('sniffer.debug') !== '1') await leaveOutControl(path, machine);
+    const { omitted } = await capture.finish();
+    if (omitted > 0) onNote(`${omitted} packets, or more, are missing in the capture: it has its full size`);
+    if (parseOptions(options).get('sniffer.debug') === '1') return;
+    const { host } = userAddresses(machine);
+    await leaveOutControl(path, { ...machine, hosts: [host, machine.resultServer.ip, '127.0.0.1'] });
   };
   return {
     failed: new AbortController().signal, // a capture that fails is told by finish()

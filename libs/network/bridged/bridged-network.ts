@@ -8,7 +8,7 @@ import type { FakenetHost } from './fakenet-host.js';
 import type { FakenetSession } from './fakenet-session.js';
 import { captureFilter, checkBpf } from './filter.js';
 import type { GuestRoute, GuestRouter } from './guest-router.js';
-import { interfaceNames } from './interfaces.js';
+import { hostsOf, interfaceNames } from './interfaces.js';
 import { leaveOutControl } from './leave-out-control.js';
 import { Sightings } from './sightings.js';
 import { startTcpdump, type TcpdumpCapture, type TcpdumpStart } from './tcpdump.js';
@@ -16,6 +16,8 @@ import { findTcpdump } from './tcpdump-program.js';
 
 /** For the firewall's counters, which are worth a line in the log and no more. */
 const COUNTERS_TIMEOUT_MS = 2_000;
+/** For the firewall to cut the guest off. */
+const CUT_TIMEOUT_MS = 30_000;
 
 /** `[sniffer]` of auxiliary.conf. */
 export interface SnifferSettings {
@@ -24,12 +26,17 @@ export interface SnifferSettings {
   readonly bpf: string;
 }
 
-/** A hypervisor's own capture of a guest's network card, from now until disposed. */
+/** A hypervisor's own capture, until disposed; `finish` ends it and tells what went wrong, where the hypervisor can. */
+export interface HypervisorCapture extends AsyncDisposable {
+  finish?(): Promise<{ readonly omitted: number }>;
+}
+
+/** Captures a guest's network card from now on. */
 export type MachineryCapture = (
   machine: Machine,
   path: string,
   signal: AbortSignal,
-) => Promise<AsyncDisposable>;
+) => Promise<HypervisorCapture>;
 
 export interface BridgedTask {
   readonly machine: OwnMachine;
@@ -62,10 +69,12 @@ export interface BridgedNetwork extends AsyncDisposable {
 }
 
 /**
- * Closes the guest in, opens its route, then captures; all of it holds when this resolves, before the machine runs. Closes in
- * reverse order: the capture sees the guest until the route has gone.
+ * Closes the guest in, opens its route, then captures; all of it holds when this resolves, before the machine runs. At the
+ * end the guest, which may still run, is cut off first: the capture sees it until it reaches nothing any more. That it
+ * stays cut off until its machine has stopped is the router's work.
  *
- * @throws ROUTE_UNAVAILABLE, CAPTURE_FAILED, NO_DISK_SPACE, CONFIG_INVALID for a capture filter that is none
+ * @throws ROUTE_UNAVAILABLE, ROOTER_AWAY, CAPTURE_FAILED, NO_DISK_SPACE, SETUP_MISSING for a tcpdump that is not there,
+ * CONFIG_INVALID for a capture filter that is none
  */
 export async function openBridged(task: BridgedTask, signal: AbortSignal): Promise<BridgedNetwork> {
   const network = new OpenNetwork(task);
@@ -83,7 +92,8 @@ class OpenNetwork implements BridgedNetwork {
   private readonly sightings: Sightings;
   private session: FakenetSession | null = null;
   private route: GuestRoute | null = null;
-  private capture: TcpdumpCapture | AsyncDisposable | null = null;
+  private capture: TcpdumpCapture | null = null;
+  private traced: HypervisorCapture | null = null;
   private closing: Promise<void> | null = null;
 
   constructor(private readonly task: BridgedTask) {
@@ -146,12 +156,12 @@ class OpenNetwork implements BridgedNetwork {
         const program = await findTcpdump(sniffer.tcpdump);
         await checkBpf(program, sniffer.bpf, signal);
         const debug = parseOptions(options).get('sniffer.debug') === '1';
-        const filter = captureFilter({ ...machine, bpf: sniffer.bpf, debug });
+        const filter = captureFilter({ ...machine, hosts: hostsOf(machine), bpf: sniffer.bpf, debug });
         return (by) => this.beginTcpdump({ program, interface: machine.interface, filter, path }, by);
       }
       case 'machinery':
         return async (by) => {
-          this.capture = (await capture?.(machine, path, by)) ?? null;
+          this.traced = (await capture?.(machine, path, by)) ?? null;
         };
       case 'nobody':
         return async () => onNote('the traffic is not captured: [sniffer] enabled = no in auxiliary.conf');
@@ -173,31 +183,34 @@ class OpenNetwork implements BridgedNetwork {
 
   private async close(): Promise<void> {
     await this.tellDropped();
+    await this.closePart(async () => this.route?.cut(AbortSignal.timeout(CUT_TIMEOUT_MS)));
     await this.closePart(async () => this.closeCapture());
+    await this.closePart(async () => this.closeTrace());
     this.sightings.end();
-    await this.closePart(async () => this.route?.[Symbol.asyncDispose]());
     await this.closePart(async () => this.session?.finish());
   }
 
   private async closeCapture(): Promise<void> {
-    const { capture } = this;
-    if (capture === null) return;
-    if (!('finish' in capture)) {
-      await capture[Symbol.asyncDispose]();
-      await this.filterCapture();
-      return;
-    }
-    const { dropped, omitted } = await capture.finish();
+    if (this.capture === null) return;
+    const { dropped, omitted } = await this.capture.finish();
     if (dropped !== null && dropped > 0)
       this.task.onNote(`${dropped} packets are missing in the capture: the kernel dropped them`);
-    if (omitted > 0) this.task.onNote(`${omitted} packets are missing in the capture: it has its full size`);
+    this.tellOmitted(omitted);
   }
 
-  /** A hypervisor's own capture has everything. */
-  private async filterCapture(): Promise<void> {
+  /** A hypervisor's own capture has everything, that of the agent too. */
+  private async closeTrace(): Promise<void> {
+    const { traced } = this;
+    if (traced === null) return;
     const { machine, dir, options } = this.task;
+    if (traced.finish === undefined) await traced[Symbol.asyncDispose]();
+    else this.tellOmitted((await traced.finish()).omitted);
     if (parseOptions(options).get('sniffer.debug') === '1') return;
-    await leaveOutControl(join(dir, ARTIFACTS.pcap), machine);
+    await leaveOutControl(join(dir, ARTIFACTS.pcap), { ...machine, hosts: hostsOf(machine) });
+  }
+
+  private tellOmitted(packets: number): void {
+    if (packets > 0) this.task.onNote(`${packets} packets are missing in the capture: it has its full size`);
   }
 
   /** What the firewall kept in; asked while the route is open. */

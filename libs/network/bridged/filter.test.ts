@@ -5,14 +5,15 @@ const parts: FilterParts = {
   ip: '192.168.56.101',
   resultServer: { ip: '192.168.56.1', port: 2042 },
   agentPort: 8000,
+  hosts: ['192.168.56.1', '127.0.0.1'],
   debug: false,
   bpf: '',
 };
 
 const OURS =
   'host 192.168.56.101' +
-  ' and not (tcp and dst host 192.168.56.101 and dst port 8000)' +
-  ' and not (tcp and src host 192.168.56.101 and src port 8000)' +
+  ' and not (tcp and dst host 192.168.56.101 and dst port 8000 and (src host 192.168.56.1 or src host 127.0.0.1))' +
+  ' and not (tcp and src host 192.168.56.101 and src port 8000 and (dst host 192.168.56.1 or dst host 127.0.0.1))' +
   ' and not (tcp and dst host 192.168.56.1 and dst port 2042)' +
   ' and not (tcp and src host 192.168.56.1 and src port 2042)';
 

@@ -9,6 +9,8 @@ export interface FilterParts {
   readonly ip: string;
   readonly resultServer: { readonly ip: string; readonly port: number };
   readonly agentPort: number;
+  /** Addresses of this host that talk to the agent. */
+  readonly hosts: readonly string[];
   /** The task's option `sniffer.debug=1`: everything of the guest, the agent's and the results' traffic too. */
   readonly debug: boolean;
   /** `[sniffer] bpf` of auxiliary.conf; empty = none. */
@@ -16,16 +18,20 @@ export interface FilterParts {
 }
 
 /**
- * What of the interface's traffic belongs into the guest's capture, as one pcap filter expression.
+ * What of the interface's traffic belongs into the guest's capture, as one pcap filter expression. Only what we say to the
+ * agent is left out, not what anybody does: a sample may connect elsewhere from the agent's port.
  *
- * @see spec host.md §4.1
+ * @see spec host.md §4.1, which leaves out the agent's port altogether
  */
-export function captureFilter({ ip, resultServer, agentPort, debug, bpf }: FilterParts): string {
+export function captureFilter({ ip, resultServer, agentPort, hosts, debug, bpf }: FilterParts): string {
   const own = `host ${ip}`;
   if (debug) return own;
-  const without = (host: string, port: number): string =>
-    `not (tcp and dst host ${host} and dst port ${port}) and not (tcp and src host ${host} and src port ${port})`;
-  const ours = `${own} and ${without(ip, agentPort)} and ${without(resultServer.ip, resultServer.port)}`;
+  const without = (host: string, port: number, from = '', to = ''): string =>
+    `not (tcp and dst host ${host} and dst port ${port}${from}) and not (tcp and src host ${host} and src port ${port}${to})`;
+  const us = (end: 'src' | 'dst'): string =>
+    ` and (${hosts.map((host) => `${end} host ${host}`).join(' or ')})`;
+  const agent = without(ip, agentPort, us('src'), us('dst'));
+  const ours = `${own} and ${agent} and ${without(resultServer.ip, resultServer.port)}`;
   return bpf.trim() === '' ? ours : `${ours} and (${bpf})`;
 }
 

@@ -7,7 +7,10 @@ import { PcapReader } from '#formats/pcap-reader.js';
 import { PCAP_RECORD_BYTES, pcapHeader, writePcapRecord } from '#formats/pcap-writer.js';
 import { leaveOutControl } from './leave-out-control.js';
 
-const guest = { ip: '10.0.2.15', agentPort: 8000, resultServer: { ip: '10.0.2.2', port: 2042 } };
+const guest = {
+  ...{ ip: '10.0.2.15', agentPort: 8000, hosts: ['10.0.2.2', '10.0.2.253'] },
+  resultServer: { ip: '10.0.2.2', port: 2042 },
+};
 
 let dir: string;
 let path: string;
@@ -81,6 +84,13 @@ test('what the agent and the result server are told goes, everything else stays 
     '6 10.0.2.15:50003 198.18.0.7:8000',
   ]);
   expect(await readdir(dir)).toEqual(['dump.pcap']);
+});
+
+test("what a sample does from the agent's port stays, and so does what others say to that", async () => {
+  const theirs = ['10.0.2.15:8000 198.18.0.7:443', '198.18.0.7:443 10.0.2.15:8000'];
+  await writeFile(path, capture('10.0.2.253:40000 10.0.2.15:8000', ...theirs));
+  await leaveOutControl(path, guest);
+  expect(await flows()).toEqual(theirs.map((flow, index) => `${index + 1} ${flow}`));
 });
 
 test('a capture without a packet is one', async () => {

@@ -11,6 +11,8 @@ import { PCAP_RECORD_BYTES, pcapHeader, writePcapRecord } from '#formats/pcap-wr
 export interface ControlTraffic {
   readonly ip: string;
   readonly agentPort: number;
+  /** Addresses of this host, as the guest's network sees them. */
+  readonly hosts: readonly string[];
   readonly resultServer: { readonly ip: string; readonly port: number };
 }
 
@@ -62,19 +64,21 @@ async function* kept(path: string, chunks: AsyncIterable<Buffer>, guest: Control
 
 function isControl(
   { linkType, data }: CapturedPacket,
-  { ip, agentPort, resultServer }: ControlTraffic,
+  { ip, agentPort, hosts, resultServer }: ControlTraffic,
 ): boolean {
   const packet = readFrame(linkType, data);
   if (packet?.protocol !== 6 || (packet.fragment?.offset ?? 0) > 0) return false;
   const segment = readTcp(packet.payload);
   if (segment === null) return false;
-  const ends = [
-    { host: packet.src, port: segment.sport },
-    { host: packet.dst, port: segment.dport },
-  ];
-  return ends.some(
-    ({ host, port }) =>
-      (host === ip && port === agentPort) || (host === resultServer.ip && port === resultServer.port),
+  const from = { host: packet.src, port: segment.sport };
+  const to = { host: packet.dst, port: segment.dport };
+  return [
+    { end: from, other: to },
+    { end: to, other: from },
+  ].some(
+    ({ end: { host, port }, other }) =>
+      (host === ip && port === agentPort && hosts.includes(other.host)) ||
+      (host === resultServer.ip && port === resultServer.port),
   );
 }
 

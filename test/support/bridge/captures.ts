@@ -3,15 +3,19 @@ import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { captureFilter, checkBpf } from '#network/bridged/filter.js';
+import { captureFilter, checkBpf, type FilterParts } from '#network/bridged/filter.js';
+import { hostsOf } from '#network/bridged/interfaces.js';
 import { startTcpdump, type TcpdumpStart } from '#network/bridged/tcpdump.js';
 import { findTcpdump } from '#network/bridged/tcpdump-program.js';
 import { BRIDGE, command, HOST_IP } from './guest.js';
 import { aborted, captured, MACHINE, patience, type Scene, toldBy } from './stage.js';
 
+const filterFor = (more: Partial<FilterParts> = {}): string =>
+  captureFilter({ ...MACHINE, hosts: hostsOf(MACHINE), debug: false, bpf: '', ...more });
+
 async function start(dir: string, more: Partial<TcpdumpStart> = {}) {
   const program = await findTcpdump('/usr/sbin/tcpdump');
-  const filter = captureFilter({ ...MACHINE, debug: false, bpf: '' });
+  const filter = filterFor();
   return startTcpdump(
     { program, interface: BRIDGE, filter, path: join(dir, 'dump.pcap'), ...more },
     patience(),
@@ -72,8 +76,8 @@ export const filtered: Scene = async ({ guest, dir }) => {
     await capture.finish();
     return (await captured(join(dir, 'dump.pcap'))).flows.map(({ dport }) => dport);
   };
-  const debug = captureFilter({ ...MACHINE, debug: true, bpf: 'port 1' });
-  const narrowed = captureFilter({ ...MACHINE, debug: false, bpf: 'udp' });
+  const debug = filterFor({ debug: true, bpf: 'port 1' });
+  const narrowed = filterFor({ bpf: 'udp' });
   const seen = {
     usual: await ports({}),
     debug: await ports({ filter: debug }),

@@ -87,13 +87,16 @@ export const detonated: Scene = async ({ guest, dir }) => {
     ...{
       settings,
       ca: await CertificateAuthority.create(),
-      router: { open: (wanted) => router.open(wanted), isThere: async () => true },
+      router: { open: (wanted) => router.open(wanted), isThere: async () => true, stopped: () => {} },
     },
     ...{ analyzers: await findAnalyzers(analyzers), analyzersFolder: analyzers },
     log: (_level, message) => void log.push(message),
   });
   await using server = new ResultServer();
-  await listenForOwnGuests(server, lab.own?.resultServers ?? []);
+  await listenForOwnGuests(server, lab.own?.resultServers ?? [], {
+    ip: MACHINE.resultServer.ip,
+    onProblem: (line) => void log.push(line),
+  });
   const pool = new MachinePool([lab.machinery], { startLimit: 1 });
   const whole: Lab = {
     ...lab,

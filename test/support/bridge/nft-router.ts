@@ -15,13 +15,14 @@ export class NftRouter implements GuestRouter {
     this.log.push('route opened');
     this.lost = new AbortController();
     if (request.fakenet !== null) await nft(rules(request, request.fakenet));
+    const cut = async (): Promise<void> => {
+      this.log.push('route cut');
+      if (request.fakenet !== null) await nft('delete table ip fakenet');
+    };
     return {
       failed: this.lost.signal,
       counters: async () => ({ droppedPackets: 3, droppedBytes: 180 }),
-      [Symbol.asyncDispose]: async () => {
-        this.log.push('route closed');
-        if (request.fakenet !== null) await nft('delete table ip fakenet');
-      },
+      ...{ cut, [Symbol.asyncDispose]: cut },
     };
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ARTIFACTS, type FakenetRecord } from '#domain/artifacts.js';
 import { SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
+import { pcapHeader } from '#formats/pcap-writer.js';
 import { openBridged, type BridgedTask } from '#network/bridged/bridged-network.js';
 import { FakenetHost } from '#network/bridged/fakenet-host.js';
 import { CertificateAuthority } from '#network/fakenet/ca.js';
@@ -162,7 +163,12 @@ const nictrace: Scene = async ({ dir }) => {
   const log: string[] = [];
   const capture: BridgedTask['capture'] = async (machine, path) => {
     log.push(`${machine.name} to ${path.slice(dir.length)}`);
-    return { [Symbol.asyncDispose]: async () => void log.push('stopped') };
+    return {
+      [Symbol.asyncDispose]: async () => {
+        log.push('stopped');
+        await writeFile(path, pcapHeader());
+      },
+    };
   };
   const { options } = bridged(dir, null, {
     capture,

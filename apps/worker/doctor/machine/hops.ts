@@ -106,10 +106,11 @@ async function lookInside(patient: Patient, ear: Ear, tell: Tell, signal: AbortS
 }
 
 /** Whatever happened before, and also when nobody waits any more. */
-async function stops({ machine, machinery }: Patient, tell: Tell): Promise<void> {
+async function stops({ machine, machinery, stopped }: Patient, tell: Tell): Promise<void> {
   const began = performance.now();
   try {
     await machinery.stop(machine, AbortSignal.timeout(STOP_MS));
+    stopped();
     const state = await machinery.state(machine);
     if (state === 'off') tell('stop', ok(`off after ${ms(performance.now() - began)}`));
     else tell('stop', fail(`it was stopped and is ${state}`, 'power it off by hand in its hypervisor'));

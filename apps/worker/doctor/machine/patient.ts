@@ -33,6 +33,10 @@ export interface Patient {
   readonly options: readonly string[];
   /** What is set up around a guest for a task; `accept` gets what it sends to the result server, where that comes this way. */
   openNetwork(accept: (stream: Duplex) => void): Promise<AsyncDisposable>;
+  /** Called once it has been stopped. */
+  readonly stopped: () => void;
+  /** Of [resultserver] in cuckoo.conf: listened at when the machine's own is no address of this host. */
+  readonly resultServerIp: string;
   /** What to do when its agent has no analyzer; null: it has one, or one is brought along. */
   readonly missingAnalyzer: string | null;
   readonly patience: Patience;

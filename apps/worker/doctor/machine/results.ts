@@ -8,6 +8,7 @@ import type { AgentClient } from '#guest/agent.js';
 import type { AgentInfo } from '#guest/answers.js';
 import { bytes } from '#guest/body.js';
 import { guestFolder, variable } from '#guest/guest-path.js';
+import { ownAddresses } from '#network/bridged/interfaces.js';
 import { fail, ok, skipped, warn, type Verdict } from '../check.js';
 import type { Patient } from './patient.js';
 
@@ -82,22 +83,26 @@ export class Ear implements AsyncDisposable {
 }
 
 /** Is the result server's place free for the time of the look? Null when it is, and listened to. */
-export async function listenFor({ machine, reach, section }: Patient, ear: Ear): Promise<Verdict | null> {
+export async function listenFor(patient: Patient, ear: Ear): Promise<Verdict | null> {
+  const { machine, reach, section, resultServerIp } = patient;
   if (reach === null) return null; // its lab hands over what it sends
   const { ip, port } = machine.resultServer;
-  try {
-    await ear.listen(ip, port, machine.ip);
-    return null;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE')
-      return skipped(`${ip}:${port} is taken, so it cannot be seen whether the guest gets there`);
-    if (code !== 'EADDRNOTAVAIL') throw error;
-    return fail(
-      `its results go to ${ip}:${port}, and this host has no address ${ip}`,
-      `correct resultserver_ip in ${section} (or [resultserver] ip in cuckoo.conf): the address of ${reach.interface} as the guest sees it`,
-    );
+  // As the result server does it: what the guest is told may lead here by NAT.
+  for (const at of [ip, resultServerIp]) {
+    try {
+      await ear.listen(at, port, machine.ip);
+      return null;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE')
+        return skipped(`${at}:${port} is taken, so it cannot be seen whether the guest gets there`);
+      if (code !== 'EADDRNOTAVAIL') throw error;
+    }
   }
+  return fail(
+    `its results go to ${ip}:${port}, and this host has no address ${ip}`,
+    `correct resultserver_ip in ${section} (or [resultserver] ip in cuckoo.conf): the address of ${reach.interface} as the guest sees it`,
+  );
 }
 
 /** Has the guest connect to the result server and say what time it has. */
@@ -180,7 +185,9 @@ async function unheard(
     );
   }
   const said = await ask(agent, notes, signal);
-  const found = `the guest does not reach the result server at ${ip}:${port}: ${said}`;
+  const own = reach === null || [...ownAddresses().values()].flat().includes(ip);
+  const where = own ? '' : `, and this host has no address ${ip}`;
+  const found = `the guest does not reach the result server at ${ip}:${port}: ${said}${where}`;
   if (said === 'sent')
     return fail(
       found,

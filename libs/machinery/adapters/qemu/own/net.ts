@@ -78,16 +78,21 @@ export interface UserNetwork {
   readonly perl: string;
 }
 
+/** QEMU keeps two addresses for itself, and forwards no connection to them; `host` is who connects to the agent. */
+export function userAddresses({ ip, resultServer }: Pick<OwnQemuMachine, 'ip' | 'resultServer'>) {
+  const [host = '', dns = ''] = [253, 254, 252, 251]
+    .map((last) => `${network24(ip)}.${last}`)
+    .filter((address) => address !== ip && address !== resultServer.ip);
+  return { host, dns };
+}
+
 /**
  * QEMU's user-mode network, restricted: the agent's port is forwarded to us, the result server's to ours, nothing else
  * leads anywhere. The addresses are the guest's own, so its network settings stay as they are.
  */
 export function userNetdev({ machine, agent, results, perl }: UserNetwork): string {
   const { ip, agentPort, resultServer } = machine;
-  // QEMU keeps two addresses for itself, and forwards no connection to them.
-  const [host, dns] = [253, 254, 252, 251]
-    .map((last) => `${network24(ip)}.${last}`)
-    .filter((address) => address !== ip && address !== resultServer.ip);
+  const { host, dns } = userAddresses(machine);
   // A comma ends a word of `-netdev`, unless doubled.
   const relay = `cmd:${perl} -e '${RELAY}' ${results}`.replaceAll(',', ',,');
   return [
