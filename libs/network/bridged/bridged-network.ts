@@ -24,12 +24,17 @@ export interface SnifferSettings {
   readonly bpf: string;
 }
 
-/** A hypervisor's own capture of a guest's network card, from now until disposed. */
+/** A hypervisor's own capture of a guest's network card, from now until finished. */
 export type MachineryCapture = (
   machine: Machine,
   path: string,
   signal: AbortSignal,
-) => Promise<AsyncDisposable>;
+) => Promise<CaptureOfMachinery>;
+
+interface CaptureOfMachinery extends AsyncDisposable {
+  /** @throws CAPTURE_FAILED when it is lost */
+  finish(): Promise<{ readonly full: boolean }>;
+}
 
 export interface BridgedTask {
   readonly machine: OwnMachine;
@@ -83,7 +88,7 @@ class OpenNetwork implements BridgedNetwork {
   private readonly sightings: Sightings;
   private session: FakenetSession | null = null;
   private route: GuestRoute | null = null;
-  private capture: TcpdumpCapture | AsyncDisposable | null = null;
+  private capture: TcpdumpCapture | CaptureOfMachinery | null = null;
   private closing: Promise<void> | null = null;
 
   constructor(private readonly task: BridgedTask) {
@@ -182,8 +187,9 @@ class OpenNetwork implements BridgedNetwork {
   private async closeCapture(): Promise<void> {
     const { capture } = this;
     if (capture === null) return;
-    if (!('finish' in capture)) {
-      await capture[Symbol.asyncDispose]();
+    if (!('failed' in capture)) {
+      const { full } = await capture.finish();
+      if (full) this.task.onNote('packets are missing in the capture: it has its full size');
       await this.filterCapture();
       return;
     }

@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { reason, SandboxError } from '#domain/errors.js';
+import type { MachineCapture } from '../../../machinery.js';
 import type { QemuProcess } from '../process.js';
 import { OWN_FD } from './argv.js';
 
@@ -23,6 +24,7 @@ const DUMP = 'capture';
 export class PacketFile {
   #isHeld = false;
   #isDumping = false;
+  #isFull = false;
   #look: NodeJS.Timeout | undefined;
 
   constructor(
@@ -32,6 +34,11 @@ export class PacketFile {
     void qemu.ended.then(() => {
       if (!this.#isHeld) void file.close();
     });
+  }
+
+  /** It had its full size before it was ended. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** @throws CAPTURE_FAILED */
@@ -78,14 +85,10 @@ export class PacketFile {
   }
 
   async #stopWhenFull(): Promise<void> {
-    if ((await this.file.stat()).size >= MAX_FILE_BYTES) await this.#stop();
+    if ((await this.file.stat()).size < MAX_FILE_BYTES) return;
+    this.#isFull = true;
+    await this.#stop();
   }
-}
-
-/** Packets being written to a file. Disposing of it finishes it, but says nothing of what went wrong. */
-export interface MachineCapture extends AsyncDisposable {
-  /** Resolves when the file is whole. @throws CAPTURE_FAILED */
-  finish(): Promise<void>;
 }
 
 /** The captures of machines: one that is asked for while a machine is off begins when it is restored. */
@@ -120,11 +123,12 @@ export class Captures {
       this.#wanted.delete(machine);
       throw error;
     }
-    let saved: Promise<void> | null = null;
+    let saved: Promise<{ readonly full: boolean }> | null = null;
     const save = async () => {
       this.#wanted.delete(machine);
       try {
         await wanted.packets?.saveTo(path);
+        return { full: wanted.packets?.isFull ?? false };
       } catch (cause) {
         throw new SandboxError('CAPTURE_FAILED', `${path} cannot be written: ${reason(cause)}`, { cause });
       } finally {
@@ -134,7 +138,9 @@ export class Captures {
     const finish = () => (saved ??= save());
     return {
       finish,
-      [Symbol.asyncDispose]: () => finish().catch(() => undefined),
+      [Symbol.asyncDispose]: async () => {
+        await finish().catch(() => undefined);
+      },
     };
   }
 }
