@@ -65,9 +65,9 @@ export interface Machinery {
 /** Packets being written to a file. Disposing of it finishes it, but says nothing of what went wrong. */
 export interface MachineCapture extends AsyncDisposable {
   /**
-   * Resolves when the file is whole; `full`: it had its full size before, and what came later is missing.
+   * Resolves when the file is whole. `omitted`: so many packets are missing in it for its size, or more.
    *
    * @throws CAPTURE_FAILED when it is lost
    */
-  finish(): Promise<{ readonly full: boolean }>;
+  finish(): Promise<{ readonly omitted: number }>;
 }

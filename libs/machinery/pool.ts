@@ -189,10 +189,9 @@ export class MachinePool {
     for (const { reject } of [...this.#waiting]) reject(closed);
     const stops = this.#entries.map(async (entry) => {
       clearTimeout(entry.timer);
-      if (this.#begun) {
-        const stopped = this.#inTurn(entry, () => entry.machinery.stop(entry.machine, signal));
-        await untilSettled(stopped, signal);
-      }
+      if (!this.#begun) return;
+      const stopped = this.#inTurn(entry, () => entry.machinery.stop(entry.machine, signal));
+      await untilSettled(stopped, signal);
       this.#move(entry, 'disabled');
     });
     const failures = (await Promise.allSettled(stops)).flatMap((stop) =>

@@ -24,17 +24,12 @@ export interface SnifferSettings {
   readonly bpf: string;
 }
 
-/** A hypervisor's own capture of a guest's network card, from now until finished. */
+/** A hypervisor's own capture of a guest's network card, from now until disposed. */
 export type MachineryCapture = (
   machine: Machine,
   path: string,
   signal: AbortSignal,
-) => Promise<CaptureOfMachinery>;
-
-interface CaptureOfMachinery extends AsyncDisposable {
-  /** @throws CAPTURE_FAILED when it is lost */
-  finish(): Promise<{ readonly full: boolean }>;
-}
+) => Promise<AsyncDisposable>;
 
 export interface BridgedTask {
   readonly machine: OwnMachine;
@@ -88,7 +83,7 @@ class OpenNetwork implements BridgedNetwork {
   private readonly sightings: Sightings;
   private session: FakenetSession | null = null;
   private route: GuestRoute | null = null;
-  private capture: TcpdumpCapture | CaptureOfMachinery | null = null;
+  private capture: TcpdumpCapture | AsyncDisposable | null = null;
   private closing: Promise<void> | null = null;
 
   constructor(private readonly task: BridgedTask) {
@@ -187,9 +182,8 @@ class OpenNetwork implements BridgedNetwork {
   private async closeCapture(): Promise<void> {
     const { capture } = this;
     if (capture === null) return;
-    if (!('failed' in capture)) {
-      const { full } = await capture.finish();
-      if (full) this.task.onNote('packets are missing in the capture: it has its full size');
+    if (!('finish' in capture)) {
+      await capture[Symbol.asyncDispose]();
       await this.filterCapture();
       return;
     }

@@ -59,7 +59,7 @@ test('a capture that is full is ended while the machine runs, and says so', asyn
   await told;
   expect(host.calls).toEqual([...BEGIN, 'nictrace1 off']);
   expect(problems).toEqual([expect.stringContaining('ended at 100 bytes')]);
-  expect(await open.finish()).toEqual({ full: true });
+  expect(await open.finish()).toEqual({ omitted: 1 });
   expect(host.calls.slice(-2)).toEqual(['take', 'remove']);
 });
 
@@ -73,14 +73,14 @@ test('one that cannot be ended is tried again, and told once', async () => {
   const offs = () => host.calls.filter((call) => call === 'nictrace1 off').length;
   while (offs() < 3) await new Promise((resolve) => setImmediate(resolve));
   expect(problems).toEqual([expect.stringContaining('is not held to 100 bytes: ')]);
-  expect(await open.finish()).toEqual({ full: false });
+  expect(await open.finish()).toEqual({ omitted: 0 });
 });
 
 test('one that ends before is whole; finishing it again says the same', async () => {
   const host = new Host();
   const { capture, problems } = opened(host);
   const open = await capture;
-  expect(await open.finish()).toEqual({ full: false });
+  expect(await open.finish()).toEqual({ omitted: 0 });
   await open[Symbol.asyncDispose]();
   expect(host.calls).toEqual([...BEGIN, 'nictrace1 off', 'take', 'remove']);
   expect(problems).toEqual([]);

@@ -48,7 +48,7 @@ export class Captures {
       await folder[Symbol.asyncDispose]();
       throw error;
     }
-    let finished: Promise<{ readonly full: boolean }> | null = null;
+    let finished: Promise<{ readonly omitted: number }> | null = null;
     const finish = () => {
       if (this.#waiting.get(vm) === trace) this.#waiting.delete(vm);
       return (finished ??= trace.finish(path));
@@ -114,25 +114,25 @@ class Trace {
   }
 
   /** @throws CAPTURE_FAILED */
-  async finish(path: string): Promise<{ readonly full: boolean }> {
+  async finish(path: string): Promise<{ readonly omitted: number }> {
     this.#ending.abort(new Error('the capture ends'));
     await this.#watching;
     await using folder = this.setup.folder;
-    if (!this.#begun) return { full: false };
+    if (!this.#begun) return { omitted: 0 };
     try {
       await this.#off(AbortSignal.timeout(COMMAND_MS));
       await folder.take(FILE, path, MAX_CAPTURE, AbortSignal.timeout(FETCH_MS));
     } catch (cause) {
       throw failed('the capture is lost', cause);
     }
-    return { full: this.#full };
+    return { omitted: this.#full ? 1 : 0 };
   }
 
   /** Ends the capture when it is full, or says that it cannot. Never rejects. */
   async #watch(signal: AbortSignal): Promise<void> {
     const { folder, fullBytes, lookMs, onProblem } = this.setup;
     let told = false;
-    while (!signal.aborted && !this.#full) {
+    while (!this.#full) {
       try {
         await pause(lookMs, signal);
         if ((await folder.size(FILE, signal)) < fullBytes) continue;
@@ -140,7 +140,8 @@ class Trace {
         this.#full = true;
         onProblem(`its capture ended at ${fullBytes} bytes: what the guest sends from now on is not in it`);
       } catch (error) {
-        if (signal.aborted || told) continue; // it is tried again
+        if (signal.aborted) return;
+        if (told) continue; // it is tried again
         told = true;
         onProblem(`its capture is not held to ${fullBytes} bytes: ${printable(reason(error))}`);
       }

@@ -131,8 +131,8 @@ function localFolder(folder: string): HostFolder {
   return {
     path,
     async size(name) {
-      const status = await lstat(path(name)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return null;
+      const status = await lstat(path(name)).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
         throw error;
       });
       return status?.size ?? 0;

@@ -2,9 +2,9 @@ import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { reason, SandboxError } from '#domain/errors.js';
-import type { MachineCapture } from '../../../machinery.js';
 import type { QemuProcess } from '../process.js';
 import { OWN_FD } from './argv.js';
+import { WholePackets } from './whole-packets.js';
 
 /** A guest must not fill the disk; an honest analysis stays far below. As in the userspace network. */
 const MAX_FILE_BYTES = 1 << 30;
@@ -29,16 +29,12 @@ export class PacketFile {
 
   constructor(
     private readonly file: FileHandle,
-    private readonly qemu: QemuProcess,
+    private readonly qemu: Pick<QemuProcess, 'qmp' | 'ended' | 'condition'>,
+    private readonly maxBytes = MAX_FILE_BYTES,
   ) {
     void qemu.ended.then(() => {
       if (!this.#isHeld) void file.close();
     });
-  }
-
-  /** It had its full size before it was ended. */
-  get isFull(): boolean {
-    return this.#isFull;
   }
 
   /** @throws CAPTURE_FAILED */
@@ -56,13 +52,17 @@ export class PacketFile {
     this.#look = setInterval(() => void this.#stopWhenFull(), LOOK_MS).unref();
   }
 
-  /** Ends the capture, whether QEMU lives or not, and copies the packets to `path`. */
-  async saveTo(path: string): Promise<void> {
+  /** Ends the capture, whether QEMU lives or not, and copies the packets to `path`, as many as it may hold. */
+  async saveTo(path: string): Promise<Saved> {
     await this.#stop();
+    const whole = new WholePackets(this.maxBytes);
     await pipeline(
-      this.file.createReadStream({ start: 0, end: MAX_FILE_BYTES - 1, autoClose: false }),
+      // A QEMU that does not obey may write on.
+      this.file.createReadStream({ start: 0, end: 2 * this.maxBytes, autoClose: false }),
+      (chunks: AsyncIterable<Buffer>) => whole.copy(chunks),
       createWriteStream(path, { mode: 0o600 }),
     );
+    return { omitted: this.#isFull ? Math.max(1, whole.omitted) : whole.omitted };
   }
 
   /** The packets are not needed any more. */
@@ -85,10 +85,21 @@ export class PacketFile {
   }
 
   async #stopWhenFull(): Promise<void> {
-    if ((await this.file.stat()).size < MAX_FILE_BYTES) return;
+    if ((await this.file.stat()).size < this.maxBytes) return;
     this.#isFull = true;
     await this.#stop();
   }
+}
+
+export interface Saved {
+  /** Packets that are missing for the size of the file, or more: once it is full they are not counted. */
+  readonly omitted: number;
+}
+
+/** Packets being written to a file. Disposing of it finishes it, but says nothing of what went wrong. */
+export interface MachineCapture extends AsyncDisposable {
+  /** Resolves when the file is whole. @throws CAPTURE_FAILED */
+  finish(): Promise<Saved>;
 }
 
 /** The captures of machines: one that is asked for while a machine is off begins when it is restored. */
@@ -123,13 +134,13 @@ export class Captures {
       this.#wanted.delete(machine);
       throw error;
     }
-    let saved: Promise<{ readonly full: boolean }> | null = null;
+    let saved: Promise<Saved> | null = null;
     const save = async () => {
       this.#wanted.delete(machine);
       try {
-        await wanted.packets?.saveTo(path);
-        return { full: wanted.packets?.isFull ?? false };
+        return (await wanted.packets?.saveTo(path)) ?? { omitted: 0 };
       } catch (cause) {
+        if (cause instanceof SandboxError) throw cause;
         throw new SandboxError('CAPTURE_FAILED', `${path} cannot be written: ${reason(cause)}`, { cause });
       } finally {
         await wanted.packets?.release();
@@ -138,9 +149,9 @@ export class Captures {
     const finish = () => (saved ??= save());
     return {
       finish,
-      [Symbol.asyncDispose]: async () => {
-        await finish().catch(() => undefined);
-      },
+      [Symbol.asyncDispose]: () => finish().then(nothing, nothing),
     };
   }
 }
+
+function nothing(): void {}

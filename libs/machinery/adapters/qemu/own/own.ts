@@ -1,9 +1,8 @@
 import { SandboxError } from '#domain/errors.js';
 import type { Machine } from '#domain/machine.js';
-import type { MachineCapture } from '../../../machinery.js';
 import { qemuLifecycle, type QemuLifecycle } from '../lifecycle.js';
 import { Attachments, type AgentAddress, type World } from './attach.js';
-import { Captures } from './capture.js';
+import { Captures, type MachineCapture } from './capture.js';
 import type { OwnProcess } from './launch.js';
 import { networkOf, NO_AGENT, type OwnQemuMachine } from './machine.js';
 import { folderOf, readOwnSaved } from './parts.js';
