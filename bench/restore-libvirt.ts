@@ -97,9 +97,9 @@ async function ours(lab: LibvirtLab, libvirt: Libvirt, times: Times): Promise<nu
   return pss;
 }
 
-async function recycled({ recycle }: Machinery, machine: Machine): Promise<void> {
-  if (recycle === undefined) throw new Error('it does not restore in place');
-  await recycle(machine, signal);
+async function recycled(machinery: Machinery, machine: Machine): Promise<void> {
+  if (!machinery.recycle) throw new Error('it does not restore in place');
+  await machinery.recycle(machine, signal);
 }
 
 async function virsh(lab: LibvirtLab, times: Times): Promise<void> {

@@ -122,7 +122,7 @@ describe('restoring', () => {
   });
 
   test('one that was not started by us is not loaded into, and who has no loadvm = yes cannot', async () => {
-    expect(machinery.recycle).toBeUndefined();
+    expect(machinery).not.toHaveProperty('recycle');
     await using loading = await open(libvirt, [MACHINE], true);
     libvirt.change('win10', RUNNING); // by somebody else
     await expect(loading.recycle?.(MACHINE, patience())).rejects.toMatchObject({

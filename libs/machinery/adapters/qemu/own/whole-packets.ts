@@ -33,12 +33,13 @@ export class WholePackets {
         at = FILE_HEADER_BYTES;
       }
       let kept = at;
-      for (let end = at; little !== null; at = end) {
-        end = endOfRecord(bytes, at, little);
+      while (little !== null) {
+        const end = endOfRecord(bytes, at, little);
         if (end > bytes.length) break;
         this.#isFull ||= this.#read + end > this.maxBytes;
         if (this.#isFull) this.omitted++;
         else kept = end;
+        at = end;
       }
       this.#read += at;
       this.#held = bytes.subarray(at);
