@@ -34,7 +34,7 @@ describe('a lab whose machine another worker runs', () => {
     const box = `[virtualbox]\npath = ${fake.path}\ninterface = lo\nmachines = win10\n${machine}`;
     await writeFile(join(home.conf, 'virtualbox.conf'), box);
     await writeFile(join(home.conf, 'cuckoo.conf'), '[resultserver]\nip = 127.0.0.1\nport = 0\n');
-    const { settings } = await loadSettings(home.conf, {});
+    const { settings } = await loadSettings(home.conf);
     const quiet = { log: () => undefined, onProgress: () => undefined };
     return await openLab({ home, settings, machinery: 'virtualbox', ...quiet }, patience());
   };
