@@ -152,6 +152,7 @@ await runMain(async () => {
     lab.tellAll();
   };
   await register();
+  lab.pool.begin(); // not before: the machines of a worker that is refused are another's
 
   const presence = new Presence({
     ...{ worker, workers, tasks, machines, dispatcher, register, log },

@@ -55,6 +55,7 @@ export interface OpenLab extends Lab, AsyncDisposable {
   onResultBytes: (bytes: number) => void;
   /** Tells the state of every machine as it is now. */
   tellAll(): void;
+  /** Has not begun: its machines may be another worker's, until this one is registered with them. */
   readonly pool: MachinePool;
   /** The network of a machine that is tried out; see trial-network.ts. */
   openTrial(machine: Machine, signal: AbortSignal): Promise<AsyncDisposable>;
@@ -116,6 +117,7 @@ export async function openLab(options: LabOptions, signal: AbortSignal): Promise
     {
       startLimit: startLimit(settings.cuckoo.cuckoo.max_vmstartup_count),
       stopMs: settings.cuckoo.timeouts.vm_state * 1000,
+      begins: 'when told',
       onChange: (machine, change) => {
         const { state, reason: why } = change;
         if (state === 'quarantined') options.onProgress(`${machine.name} does not work: ${why ?? ''}`, true);

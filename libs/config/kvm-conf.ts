@@ -24,7 +24,7 @@ export const KVM_CONF = {
     machines: sectionNames('kvm', '', 'Machines: each is a section [<name>] of its own. Empty: none.'),
     loadvm: bool(
       false,
-      "Restore a running machine in place, by the loadvm of QEMU's monitor: faster than libvirt's revert, but libvirt\ncounts it as tampering and does not see it.",
+      "Restore a machine in place after a task, by the loadvm of QEMU's monitor: faster than libvirt's revert, but libvirt\ncounts it as tampering and does not see it. What broke out into its QEMU stays there.",
     ),
   },
 } as const satisfies Record<string, Section>;

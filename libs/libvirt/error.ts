@@ -27,6 +27,7 @@ export const LIBVIRT_CODES = {
   operationFailed: 9,
   systemError: 38,
   noDomain: 42,
+  noNetwork: 43,
   authentication: 45,
   operationInvalid: 55,
   configUnsupported: 67,

@@ -33,6 +33,21 @@ export function writeSnapshot(writer: XdrWriter, { name, domain }: Snapshot): Xd
   return writeDomain(writer.string(name), domain);
 }
 
+export interface Network {
+  readonly name: string;
+  /** 16 bytes. */
+  readonly uuid: Buffer;
+}
+
+/** remote_nonnull_network: string name, opaque uuid[16] */
+export function readNetwork(reader: XdrReader): Network {
+  return { name: reader.string(), uuid: Buffer.from(reader.opaque(16)) };
+}
+
+export function writeNetwork(writer: XdrWriter, { name, uuid }: Network): XdrWriter {
+  return writer.string(name).opaque(uuid);
+}
+
 /** remote_error: int code, int domain, optional string message, int level, optional domain, three optional strings … */
 export function readError(reader: XdrReader, procedure: number): LibvirtError {
   const [code, domain] = [reader.int(), reader.int()];

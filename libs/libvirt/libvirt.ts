@@ -114,6 +114,12 @@ export class Libvirt implements AsyncDisposable {
     return await this.#call('control', procedures.xml, { domain, flags: 0 }, signal);
   }
 
+  /** The bridge of one of libvirt's own networks, which need not be up. @throws LibvirtError 43 when there is none of the name */
+  async networkBridge(name: string, signal: AbortSignal): Promise<string> {
+    const network = await this.#call('control', procedures.networkByName, name, signal);
+    return await this.#call('control', procedures.networkBridge, network, signal);
+  }
+
   /** Starts it from its disks. Of a saved image, libvirt restores that instead, unless `forceBoot`. */
   async start(
     domain: Domain,

@@ -2,11 +2,14 @@ import { PROGRAM } from './frame.js';
 import {
   readDomain,
   readInfo,
+  readNetwork,
   readSnapshot,
   readState,
   writeDomain,
+  writeNetwork,
   writeSnapshot,
   type Domain,
+  type Network,
   type Snapshot,
 } from './layouts.js';
 import type { XdrReader, XdrWriter } from './xdr.js';
@@ -99,6 +102,18 @@ export const procedures = {
   ),
   state: remote(212, 'domain-get-state', domainFlags, readState),
   info: remote(16, 'domain-get-info', domainAlone, readInfo),
+  networkByName: remote(
+    46,
+    'network-lookup-by-name',
+    (writer, name: string) => writer.string(name),
+    readNetwork,
+  ),
+  networkBridge: remote(
+    45,
+    'network-get-bridge-name',
+    (writer, network: Network) => writeNetwork(writer, network),
+    text,
+  ),
   xml: remote(14, 'domain-get-xml-desc', domainFlags, text),
   create: remote(196, 'domain-create-with-flags', domainFlags, readDomain),
   destroy: remote(234, 'domain-destroy-flags', domainFlags, nothing),

@@ -5,7 +5,8 @@ import type { Machine, PowerState } from '#domain/machine.js';
  *
  * Callers promise one call at a time per machine. Implementations promise that
  * when a method resolves, the state it names holds; when `signal` aborts they
- * reject with its reason and leave the machine safe to `stop`.
+ * reject with its reason and leave the machine safe to `stop`. Opening one only looks: what its machines run may be
+ * another's until they are first stopped, prepared or started.
  */
 export interface Machinery {
   readonly kind: string;
@@ -22,6 +23,14 @@ export interface Machinery {
   /** Runs the machine from its snapshot: resumes a prepared one, restores it first otherwise. @throws MACHINE_START_FAILED */
   start(machine: Machine, signal: AbortSignal): Promise<void>;
 
+  /**
+   * Restores the machine in place while it still runs, and leaves it paused, as `prepare` does: faster, but what holds it
+   * stays the same process. Absent when the hypervisor cannot, or its operator does not want it.
+   *
+   * @throws MACHINE_START_FAILED; it must be stopped then
+   */
+  recycle?(machine: Machine, signal: AbortSignal): Promise<void>;
+
   /** Powers off without ceremony. MUST succeed on a machine that is already off. @throws MACHINE_STOP_FAILED */
   stop(machine: Machine, signal: AbortSignal): Promise<void>;
 
@@ -29,7 +38,7 @@ export interface Machinery {
 
   /**
    * Aborts with a GUEST_LOST when the machine, once started, goes away by itself: its process ended, its
-   * kernel panicked. Stopping it is not losing it.
+   * kernel panicked; with a code that may be tried again when its host failed it. Stopping it is not losing it.
    */
   lost(machine: Machine): AbortSignal;
 
@@ -46,9 +55,19 @@ export interface Machinery {
 
   /**
    * The hypervisor itself writes the packets of the machine in pcap format, from now or from its next start on, until
-   * disposed of; the file is at `path` then. Absent when the hypervisor cannot.
+   * finished; the file is at `path` then. Absent when the hypervisor cannot.
    *
    * @throws CAPTURE_FAILED
    */
-  capture?(machine: Machine, path: string, signal: AbortSignal): Promise<AsyncDisposable>;
+  capture?(machine: Machine, path: string, signal: AbortSignal): Promise<MachineCapture>;
+}
+
+/** Packets being written to a file. Disposing of it finishes it, but says nothing of what went wrong. */
+export interface MachineCapture extends AsyncDisposable {
+  /**
+   * Resolves when the file is whole. `omitted`: so many packets are missing in it for its size, or more.
+   *
+   * @throws CAPTURE_FAILED when it is lost
+   */
+  finish(): Promise<{ readonly omitted: number }>;
 }

@@ -15,6 +15,8 @@ export interface PoolOptions {
   readonly startLimit: number;
   /** Milliseconds a stop may take before the machine counts as stuck; default a minute. */
   readonly stopMs?: number;
+  /** When told: nothing is done to any machine before begin(), for they may be another's. Default: at once. */
+  readonly begins?: 'at once' | 'when told';
   /** Told of every change of state, right after it. Must not throw. */
   readonly onChange?: (machine: Machine, change: Pick<MachineStatus, 'state' | 'reason' | 'retryAt'>) => void;
   /** Told of every stop that succeeded, right after it: nothing of the machine runs any more. Must not throw. */
@@ -40,6 +42,8 @@ interface Entry {
   enabled: boolean;
   /** Known to be off. */
   off: boolean;
+  /** It was restored in place, and nobody has had it since. */
+  recycled: boolean;
   /** Something is being done in the background to make it free, or disabled. */
   tended: boolean;
   /** Since its last clean use. */
@@ -69,8 +73,9 @@ export class MachinePool {
   readonly #waiting: Waiter[] = [];
   readonly #slots: Slots;
   readonly #closing = unbounded(new AbortController());
+  #begun = false;
 
-  /** Begins at once to make all machines ready. Machine names are unique over all `machineries`. */
+  /** Machine names are unique over all `machineries`. */
   constructor(
     machineries: readonly Machinery[],
     private readonly options: PoolOptions,
@@ -80,6 +85,13 @@ export class MachinePool {
       machinery.machines.map((machine) => newEntry(machinery, machine)),
     );
     assertUnique(this.#entries.map(({ machine }) => machine.name));
+    if (options.begins !== 'when told') this.begin();
+  }
+
+  /** Stops all machines, whatever they run, and makes them ready. Once: later calls do nothing. */
+  begin(): void {
+    if (this.#begun || this.#closing.signal.aborted) return;
+    this.#begun = true;
     for (const entry of this.#entries) void this.#tend(entry);
   }
 
@@ -168,7 +180,8 @@ export class MachinePool {
   }
 
   /**
-   * Ends the pool: waiters are turned away, restores cancelled, all machines stopped, leased ones too.
+   * Ends the pool: waiters are turned away, restores cancelled, all machines stopped, leased ones too. One that has not
+   * begun leaves its machines as they are.
    *
    * @throws MACHINE_STOP_FAILED naming the machines that did not stop
    */
@@ -178,6 +191,7 @@ export class MachinePool {
     for (const { reject } of [...this.#waiting]) reject(closed);
     const stops = this.#entries.map(async (entry) => {
       clearTimeout(entry.timer);
+      if (!this.#begun) return;
       const stopped = this.#inTurn(entry, () => entry.machinery.stop(entry.machine, signal));
       await untilSettled(stopped, signal);
       this.options.onStopped?.(entry.machine);
@@ -194,8 +208,10 @@ export class MachinePool {
     const resumes = entry.state === 'ready';
     let used = true;
     entry.off = false;
+    entry.recycled = false;
     this.#move(entry, 'leased');
     let suspicion: string | null = null;
+    let runs = false;
     return {
       machine,
       machinery,
@@ -211,6 +227,7 @@ export class MachinePool {
           // Resuming costs nothing and must not wait for others that are restored.
           using _slot = resumes ? null : await this.#slots.take('urgent', link.signal);
           await this.#inTurn(entry, () => machinery.start(machine, link.signal));
+          runs = true;
         } catch (error) {
           if (!link.signal.aborted) suspicion ??= reason(error);
           throw error;
@@ -219,20 +236,22 @@ export class MachinePool {
       [Symbol.asyncDispose]: async () => {
         if (!used) return;
         used = false;
-        await this.#release(entry, suspicion);
+        await this.#release(entry, suspicion, runs && !machinery.lost(machine).aborted);
       },
     };
   }
 
   /** Never throws: a failing disposer would hide the error that ended the task. */
-  async #release(entry: Entry, suspicion: string | null): Promise<void> {
+  async #release(entry: Entry, suspicion: string | null, runs: boolean): Promise<void> {
     if (this.#closing.signal.aborted) {
       await entry.busy; // close() stops it
       return;
     }
     this.#move(entry, 'restoring');
     try {
-      await this.#stop(entry);
+      const fit = runs && suspicion === null && entry.enabled;
+      entry.recycled = fit && (await this.#recycle(entry));
+      if (!entry.recycled) await this.#stop(entry);
     } catch (error) {
       this.#quarantine(entry, reason(error));
       return;
@@ -295,8 +314,10 @@ export class MachinePool {
     const { machine, machinery } = entry;
     for (;;) {
       const { enabled } = entry;
-      if (!entry.off) await this.#stop(entry);
-      if (enabled) await this.#prepare(entry);
+      if (!enabled || !entry.recycled) {
+        if (!entry.off) await this.#stop(entry);
+        if (enabled) await this.#prepare(entry);
+      }
       // A machinery that cannot hold a restored machine has left it off.
       const power = await machinery.state(machine);
       if (power === 'error')
@@ -307,7 +328,23 @@ export class MachinePool {
     }
   }
 
+  /** Whether the machine was restored in place. It goes on running when not: it must be stopped. */
+  async #recycle(entry: Entry): Promise<boolean> {
+    const { machine, machinery } = entry;
+    if (machinery.recycle === undefined) return false;
+    using link = linkedSignal([this.#closing.signal], PREPARE_TIMEOUT_MS);
+    try {
+      using _slot = await this.#slots.take('urgent', link.signal); // its guest goes on meanwhile
+      await this.#inTurn(entry, async () => machinery.recycle?.(machine, link.signal));
+      this.options.onStopped?.(machine); // what ran in it does not any more
+      return true;
+    } catch {
+      return false; // stopping it and restoring it anew tells what is wrong, if anything
+    }
+  }
+
   async #stop(entry: Entry): Promise<void> {
+    entry.recycled = false;
     using link = linkedSignal([this.#closing.signal], this.options.stopMs ?? STOP_TIMEOUT_MS);
     await this.#inTurn(entry, () => entry.machinery.stop(entry.machine, link.signal));
     entry.off = true;
@@ -334,6 +371,7 @@ export class MachinePool {
       entry.trials.length > 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LONGEST_RETRY_MS);
     entry.failures += 1;
     entry.off = false;
+    entry.recycled = false;
     // A disabled one is tested too: it may still run.
     entry.timer = setTimeout(() => void this.#tend(entry), wait).unref();
     this.#move(entry, entry.enabled ? 'quarantined' : 'disabled', why, new Date(Date.now() + wait));
@@ -378,7 +416,8 @@ function unbounded(controller: AbortController): AbortController {
 function newEntry(machinery: Machinery, machine: Machine): Entry {
   return {
     ...{ machine, machinery, state: 'restoring', reason: null, since: new Date(), retryAt: null },
-    ...{ enabled: true, off: false, tended: false, failures: 0, timer: undefined, busy: Promise.resolve() },
+    ...{ enabled: true, off: false, recycled: false, tended: false, failures: 0, timer: undefined },
+    busy: Promise.resolve(),
     trials: [],
   };
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { LibvirtConnectionLost } from '#libvirt/error.js';
+import { LIBVIRT_CODES, LibvirtConnectionLost } from '#libvirt/error.js';
 import { Libvirt } from '#libvirt/libvirt.js';
 import type { Domain, LifecycleEvent } from '#libvirt/layouts.js';
 import { startSessionLibvirtd, type SessionLibvirtd } from '../support/libvirtd-session.js';
@@ -36,6 +36,13 @@ describe('the libvirt client', () => {
       state: 'running',
       memoryKiB: 2_097_152n,
       cpus: 2,
+    });
+  });
+
+  test('the bridge of a network', async () => {
+    expect(await libvirt.networkBridge('default', never)).toBe('virbr0');
+    await expect(libvirt.networkBridge('nope', never)).rejects.toMatchObject({
+      code: LIBVIRT_CODES.noNetwork,
     });
   });
 

@@ -252,10 +252,20 @@ describe('VirtualBox machines when something fails', () => {
       expect((await lab.fake.vm('cuckoo1')).trace.on).toBe(false);
       expect((await readFile(pcap)).readUInt32LE(0)).toBe(0xa1b2c3d4);
       {
-        await using _capture = await machinery.capture(machine, `${pcap}2`, patience());
+        await using capture = await machinery.capture(machine, `${pcap}2`, patience());
         await machinery.stop(machine, patience());
+        expect(await capture.finish()).toEqual({ omitted: 0 });
       }
       expect((await stat(`${pcap}2`)).size).toBe(24);
+    });
+
+    test('a capture whose file is not there in the end is lost, and says so', async () => {
+      await open();
+      const { machinery, machine } = lab;
+      await machinery.start(machine, patience());
+      await using capture = await machinery.capture(machine, join(folder, 'dump.pcap'), patience());
+      await rm((await lab.fake.vm('cuckoo1')).trace.file);
+      await expect(capture.finish()).rejects.toMatchObject({ code: 'CAPTURE_FAILED' });
     });
 
     test('a capture of a machine that is off begins when it is started, and is none when it never was', async () => {

@@ -122,14 +122,46 @@ describe('VirtualBox machines are checked before they are used', () => {
       { vm: { snapshots: [{ name: 'x', uuid: UUID }] }, machine: { snapshot: UUID } },
     ],
     ['the current snapshot', { machine: { snapshot: null } }],
-    ['an interface of the host', { machine: { interface: 'lo' } }],
+    ['an interface of the host', { machine: { interface: 'lo' }, vm: { adapter: 'lo' } }],
   ])('%s is fine', async (_what, given) => {
     await opened(given);
     expect((await fake.vm('cuckoo1')).state).toBe('poweroff');
   });
 
-  test('machines that run are powered off first', async () => {
-    await opened({ vm: { state: 'running', session: 'Locked', frontend: 'GUI/Qt' } });
-    expect(await fake.vm('cuckoo1')).toMatchObject({ state: 'poweroff', session: 'Unlocked' });
+  test.each<readonly [what: string, given: LabGiven, message: RegExp]>([
+    [
+      'on another interface',
+      { machine: { interface: 'lo' } },
+      /^virtualbox\.conf: \[win10\] nic1 is hostonly on "vboxnet0", and interface = lo: run VBoxManage modifyvm "cuckoo1" --nic1 hostonly --hostonlyadapter1 lo, and take the snapshot again/,
+    ],
+    ['of another kind', { machine: { interface: 'lo' }, vm: { nics: ['nat'] } }, /nic1 is nat, and/],
+    [
+      'beside another',
+      { vm: { nics: ['hostonly', 'nat'] } },
+      /must have one network card, nic1, and has nic1 hostonly, nic2 nat: run VBoxManage modifyvm "cuckoo1" --nic2 none,/,
+    ],
+    ['that is not the first', { vm: { nics: ['none', 'nat'] } }, /and has nic2 nat: .* --nic2 none,/],
+    ['that is none', { vm: { nics: ['none'] } }, /and has none: .* --nic1 hostonly/],
+  ])('a network card %s', async (_what, given, message) => {
+    const matching = { code: 'CONFIG_INVALID', message: expect.stringMatching(message) as unknown };
+    await expect(opened(given)).rejects.toMatchObject(matching);
+  });
+
+  test('machines that run are left alone, and powered off when they are first made ready', async () => {
+    const given: LabGiven = { vm: { state: 'running', session: 'Locked', frontend: 'GUI/Qt' } };
+    await opened(given);
+    expect(await fake.vm('cuckoo1')).toMatchObject({ state: 'running', session: 'Locked' });
+    await using machinery = await openOn(fake, given);
+    await machinery.prepare(ownMachine(), AbortSignal.timeout(30_000));
+    expect(await fake.vm('cuckoo1')).toMatchObject({ state: 'saved', session: 'Unlocked' });
+  });
+
+  test('a card that the snapshot brings back is seen when it is restored', async () => {
+    const machine = { interface: 'lo' };
+    fake = await fakeHost({ vm: { adapter: 'lo' } });
+    await using machinery = await openOn(fake, { machine });
+    await fake.changeVm('cuckoo1', { nics: ['hostonly', 'nat'] });
+    const prepared = machinery.prepare(ownMachine(machine), AbortSignal.timeout(30_000));
+    await expect(prepared).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 });

@@ -7,6 +7,7 @@ import { SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
 import { Libvirt } from '#libvirt/libvirt.js';
 import { libvirtMachinery } from '#machinery/adapters/libvirt/libvirt.js';
+import { MachinePool } from '#machinery/pool.js';
 import { openSsh } from '#ssh/ssh.js';
 import { aborted, machineryContract } from '../contract/machinery.contract.js';
 import { LibvirtLab } from '../support/libvirt-lab.js';
@@ -17,6 +18,7 @@ jest.setTimeout(600_000);
 
 const patience = () => AbortSignal.timeout(120_000);
 const MEMORY_MB = 512;
+const ANY = { machine: null, platform: null, arch: null, tags: [] };
 const LEFT = '/usr/bin/left';
 
 type LibvirtMachinery = Awaited<ReturnType<typeof libvirtMachinery>>;
@@ -92,19 +94,26 @@ describe('libvirt', () => {
   ] as const)('nothing of one run is there after %s', async (_, loadvm) => {
     const one = machine(0);
     await using machinery = await openWith([one], loadvm);
+    const pool = new MachinePool([machinery], { startLimit: 1 });
     const agent = lab.agent(one);
-    await machinery.start(one, patience());
-    await agent.waitReady(patience());
-    await agent.execute(`sh -c 'echo malware > ${LEFT}'`, '/', patience());
-    expect(await eventually(one, LEFT)).toBe('malware\n');
-
-    const before = await lab.qemuPid(one);
-    await machinery.prepare(one, patience()); // it still runs: only so loadvm has a QEMU to load into
-    expect(await machinery.state(one)).toBe('paused');
-    expect((await lab.qemuPid(one)) === before).toBe(loadvm);
-    await machinery.start(one, patience());
-    await agent.waitReady(patience());
-    await expect(agent.retrieve(LEFT, 100, patience())).rejects.toMatchObject({ code: 'AGENT_REFUSED' });
+    let before: unknown;
+    {
+      await using lease = await pool.acquire(ANY, patience());
+      await lease.start(patience());
+      await agent.waitReady(patience());
+      await agent.execute(`sh -c 'echo malware > ${LEFT}'`, '/', patience());
+      expect(await eventually(one, LEFT)).toBe('malware\n');
+      before = await lab.qemuPid(one);
+    }
+    {
+      await using lease = await pool.acquire(ANY, patience());
+      expect(await machinery.state(one)).toBe('paused');
+      expect((await lab.qemuPid(one)) === before).toBe(loadvm);
+      await lease.start(patience());
+      await agent.waitReady(patience());
+      await expect(agent.retrieve(LEFT, 100, patience())).rejects.toMatchObject({ code: 'AGENT_REFUSED' });
+    }
+    await pool.close(patience());
   });
 
   test('a guest of a snapshot taken while off boots, and answers', async () => {
@@ -140,10 +149,30 @@ describe('libvirt', () => {
     });
   });
 
-  test('a machine found running is stopped first', async () => {
+  test('a machine found running is left alone by who only opens it, and stopped by a pool that begins', async () => {
+    const one = machine(0);
     await lab.virsh(patience(), 'snapshot-revert', 'linux1', 'clean');
-    await using machinery = await openWith([machine(0)]);
-    expect(await machinery.state(machine(0))).toBe('off');
+    const before = await lab.qemuPid(one);
+    {
+      await using machinery = await openWith([one]);
+      const refused = new MachinePool([machinery], { startLimit: 1, begins: 'when told' });
+      await refused.close(patience());
+    }
+    expect(await lab.qemuPid(one)).toBe(before);
+    await using machinery = await openWith([one]);
+    expect(await machinery.state(one)).toBe('running');
+    const pool = new MachinePool([machinery], { startLimit: 1 });
+    await (await pool.acquire(ANY, patience()))[Symbol.asyncDispose]();
+    await pool.close(patience());
+    expect(await machinery.state(one)).toBe('off');
+  });
+
+  test('a machine behind another bridge than its configuration says is refused', async () => {
+    const opened = openWith([{ ...machine(0), interface: 'lo' }]);
+    await expect(opened).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(await opened.catch(String)).toContain(
+      'has its network card on br0, and interface = lo in kvm.conf',
+    );
   });
 
   test('a guest that powers itself off is lost; one beside it is not', async () => {
@@ -233,10 +262,9 @@ describe('libvirt', () => {
     const query = new URLSearchParams({ socket: lab.socket, keyfile: identityFile, known_hosts: knownHosts });
     const uri = `qemu+ssh://${user}@${host}:${port}/system?${query.toString()}`;
     await using remote = await Libvirt.connect(uri, {}, patience());
-    await using ssh = await openSsh(sshd.target, patience());
     const machines = [machine(0)];
     await using machinery = await libvirtMachinery(
-      { libvirt: remote, machines, loadvm: false, files: ssh },
+      { libvirt: remote, machines, loadvm: false, files: { connect: (by) => openSsh(sshd.target, by) } },
       patience(),
     );
     const folder = await mkdtemp(join(tmpdir(), 'dump-'));

@@ -16,8 +16,7 @@ export async function openKvmLab(options: MachineLabOptions, signal: AbortSignal
   await using cleanup = new Cleanup((error) => log('error', `while closing the lab: ${reason(error)}`));
   const parts = await ownParts(options, cleanup);
   const libvirt = cleanup.use(await connect(options, signal));
-  const files = await filesOf(dsn, cleanup, signal);
-  const machinery = await libvirtMachinery({ libvirt, machines, loadvm, files }, signal);
+  const machinery = await libvirtMachinery({ libvirt, machines, loadvm, files: filesOf(dsn) }, signal);
   const lab = cleanup.use(ownMachineLab(machinery, machines, parts));
   const owned = cleanup.move();
   return { ...lab, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
@@ -40,11 +39,12 @@ async function connect({ settings, home }: MachineLabOptions, signal: AbortSigna
 }
 
 /** Memory dumps are written where libvirtd runs. */
-async function filesOf(dsn: string, cleanup: Cleanup, signal: AbortSignal): Promise<LibvirtSetup['files']> {
+function filesOf(dsn: string): LibvirtSetup['files'] {
   const { address } = parseLibvirtUri(dsn, sshAgent());
   if (address.transport === 'unix') return 'here';
   if (address.transport !== 'ssh') return 'unreachable';
-  return cleanup.use(await openSsh(address.target, signal));
+  const { target } = address;
+  return { connect: (signal) => openSsh(target, signal) };
 }
 
 function sshAgent(): { agent?: string } {

@@ -39,6 +39,8 @@ export interface FakeVm {
   readonly memory: number;
   /** `hostonlyadapter1`. */
   readonly adapter: string;
+  /** `nic1`, `nic2` … */
+  readonly nics: readonly string[];
   state: VmState;
   /** ms since the epoch. */
   changed: number;
@@ -119,7 +121,14 @@ export function aVm({ snapshots = [], ...given }: VmGiven): FakeVm {
     null,
   );
   return {
-    ...{ uuid: newUuid(), accessible: true, memory: 64, adapter: 'vboxnet0', state: 'poweroff' },
+    ...{
+      uuid: newUuid(),
+      accessible: true,
+      memory: 64,
+      adapter: 'vboxnet0',
+      nics: ['hostonly'],
+      state: 'poweroff',
+    },
     ...{ changed: Date.now(), session: 'Unlocked', frontend: '', pending: [] },
     vrde: { on: false, port: '3389', multiple: false, address: '' },
     trace: { file: '', on: false },

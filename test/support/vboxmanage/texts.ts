@@ -180,9 +180,10 @@ export function infoLines(vm: FakeVm, { windows }: Pick<FakeHost, 'windows'>): r
     `VMStateChangeTime="${new Date(vm.changed).toISOString().replace('Z', '000000')}"`,
     ...['graphicscontroller="vboxvga"', 'monitorcount=1', 'teleporterpassword=""'],
     '"SATA-0-0"="disk.vdi"',
-    `hostonlyadapter1="${vm.adapter}"`,
-    ...['macaddress1="080027101678"', 'cableconnected1="on"', 'nic1="hostonly"', 'nictype1="82540EM"'],
-    ...['nic2="none"', 'uart1="off"'],
+    ...(vm.nics[0] === 'hostonly' ? [`hostonlyadapter1="${vm.adapter}"`] : []),
+    ...['macaddress1="080027101678"', 'cableconnected1="on"'],
+    ...[`nic1="${vm.nics[0] ?? 'none'}"`, 'nictype1="82540EM"'],
+    ...[`nic2="${vm.nics[1] ?? 'none'}"`, 'uart1="off"'],
     // This one value keeps its backslashes as they are.
     ...(windows ? ['uartmode1="file,C:\\VMs\\"'] : []),
     ...(up ? [`SessionName="${vm.frontend}"`, 'VideoMode="720,400,0"@0,0 1'] : []),

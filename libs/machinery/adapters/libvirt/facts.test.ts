@@ -43,12 +43,16 @@ describe('domains', () => {
       <interface type='network'><source network='default'/><mac address="52:54:00:ab:00:02"/></interface>`;
     expect(domainFacts(domain(cards))).toEqual({
       macs: ['52:54:00:ab:00:01', '52:54:00:ab:00:02'],
+      cards: [
+        { type: 'bridge', on: null },
+        { type: 'network', on: 'default' },
+      ],
       memoryBytes: 2 * 2 ** 30,
     });
   });
 
   test('what others put into the metadata is not the domain', () => {
     const xml = `<domain><metadata><x><interface><mac address='aa:aa:aa:aa:aa:aa'/></interface></x></metadata></domain>`;
-    expect(domainFacts(xml)).toEqual({ macs: [], memoryBytes: 0 });
+    expect(domainFacts(xml)).toEqual({ macs: [], cards: [], memoryBytes: 0 });
   });
 });

@@ -38,22 +38,49 @@ function snapshotState(word: string): SnapshotState {
   throw new Error(`libvirt says that it was taken in the state ${JSON.stringify(word)}`);
 }
 
+/** The domain as a revert makes it again; null: it was taken by a libvirt that did not keep it. */
+export function domainOfSnapshot(xml: string): string | null {
+  return /<domain[ >][^]*?<\/domain>/.exec(withoutMetadata(xml))?.[0] ?? null;
+}
+
+/** One network card, and what is behind it. */
+export interface Card {
+  /** libvirt's word: `bridge`, `network`, `user` …; `qemu` when it was given to QEMU past libvirt. */
+  readonly type: string;
+  /** Name of the bridge, of libvirt's network, or of the tap; null for other types. */
+  readonly on: string | null;
+}
+
 export interface DomainFacts {
   /** In lower case, in order. */
   readonly macs: readonly string[];
+  readonly cards: readonly Card[];
   readonly memoryBytes: number;
 }
 
 export function domainFacts(xml: string): DomainFacts {
   const own = withoutMetadata(xml);
-  const cards = own.match(/<interface[ >][^]*?<\/interface>/g) ?? [];
+  const cards = own.match(/<interface[ >](?:[^]*?<\/interface>|[^>]*\/>)/g) ?? [];
+  const past = own.match(/<qemu:arg value=['"]-(?:nic|net|netdev)['"]/g) ?? [];
   const macs = cards.flatMap((card) => /<mac address=['"]([\da-f:]+)['"]/i.exec(card)?.[1] ?? []);
   // libvirt gives KiB, whatever it was given.
   const [, kib = '0'] = /<memory(?: unit=['"]KiB['"])?>(\d+)<\/memory>/.exec(own) ?? [];
   return {
     macs: macs.map((mac) => mac.toLowerCase()),
+    cards: [...cards.map(cardOf), ...past.map(() => ({ type: 'qemu', on: null }))],
     memoryBytes: Number(kib) * 1024,
   };
+}
+
+const ON: Readonly<Record<string, RegExp>> = {
+  bridge: /<source [^>]*bridge=['"]([^'"]*)['"]/,
+  network: /<source [^>]*network=['"]([^'"]*)['"]/,
+  ethernet: /<target [^>]*dev=['"]([^'"]*)['"]/,
+};
+
+function cardOf(xml: string): Card {
+  const type = /^<interface [^>]*type=['"]([^'"]*)['"]/.exec(xml)?.[1] ?? '';
+  return { type, on: ON[type]?.exec(xml)?.[1] ?? null };
 }
 
 function withoutMetadata(xml: string): string {

@@ -32,6 +32,8 @@ export interface Found {
  * cancelled or cut off; so its state is read again after each step, never assumed.
  */
 export class LibvirtGuest {
+  /** It was ours to restore, start or stop: until then somebody else may use it. */
+  #isOurs = false;
   /** What we know of its QEMU: restored and paused by us, or started by us since; null when it is none of ours. */
   #qemu: 'prepared' | 'used' | null = null;
   #run = new Run();
@@ -41,8 +43,11 @@ export class LibvirtGuest {
   constructor(
     private readonly libvirt: Hypervisor,
     readonly found: Found,
-    private readonly loadvm: boolean,
   ) {}
+
+  get isOurs(): boolean {
+    return this.#isOurs;
+  }
 
   get lost(): AbortSignal {
     return this.#run.lost;
@@ -50,12 +55,32 @@ export class LibvirtGuest {
 
   async prepare(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    this.#isOurs = true;
     this.#renew();
     await this.#twice(signal, () => this.#restore(signal));
   }
 
+  /** Loads its snapshot into the QEMU that runs since `start`. It is as good as unknown when that fails. */
+  async recycle(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#run = new Run();
+    const { domain, snapshot, taken } = this.found;
+    try {
+      if (this.#qemu !== 'used') throw new Error('it does not run, or was not started by us');
+      if (taken !== 'running') throw new Error('its snapshot was taken while it was off');
+      this.#qemu = null; // half-loaded, should this end here
+      await this.#long(signal, (by) => loadInPlace(this.libvirt, domain, snapshot.name, by));
+      await this.#expect('paused', 'after the loadvm', signal);
+      this.#qemu = 'prepared';
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw this.#notStarted(cause);
+    }
+  }
+
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    this.#isOurs = true;
     this.#renew();
     await this.#twice(signal, async () => {
       if (this.#qemu !== 'prepared' || (await this.#power(signal)) !== 'paused') await this.#restore(signal);
@@ -66,6 +91,7 @@ export class LibvirtGuest {
   }
 
   async stop(signal: AbortSignal): Promise<void> {
+    this.#isOurs = true;
     this.#run = new Run();
     await this.#halt(signal);
   }
@@ -84,10 +110,11 @@ export class LibvirtGuest {
     if (!run.begun) return;
     try {
       const end = endOf(await this.#ask(new AbortController().signal));
-      if (end !== null) run.lose(`${this.found.machine.name}: ${end}`);
+      if (end !== null) run.lose({ ...end, why: `${this.found.machine.name}: ${end.why}` });
     } catch (error) {
       // Without an answer nothing is known: the next connection looks again.
-      if (isPermanent(error)) run.lose(`${this.found.machine.name}: ${reason(error)}`);
+      const why = `${this.found.machine.name}: ${reason(error)}`;
+      if (isPermanent(error)) run.lose({ code: 'GUEST_LOST', why });
     }
   }
 
@@ -116,16 +143,9 @@ export class LibvirtGuest {
   }
 
   async #restore(signal: AbortSignal): Promise<void> {
-    const { domain, snapshot, taken } = this.found;
-    const used = this.#qemu !== null && (await this.#power(signal)) !== 'off';
-    if (used && this.loadvm && taken === 'running') {
-      this.#qemu = 'used'; // half-loaded, should this end here
-      await this.#long(signal, (by) => loadInPlace(this.libvirt, domain, snapshot.name, by));
-    } else {
-      await this.#halt(signal);
-      // Of a snapshot taken while off, `paused` makes a machine that has not begun to boot.
-      await this.#long(signal, (by) => this.libvirt.revert(snapshot, { then: 'paused' }, by));
-    }
+    await this.#halt(signal);
+    // Of a snapshot taken while off, `paused` makes a machine that has not begun to boot.
+    await this.#long(signal, (by) => this.libvirt.revert(this.found.snapshot, { then: 'paused' }, by));
     await this.#expect('paused', 'after the restore', signal);
     this.#qemu = 'prepared';
   }

@@ -20,10 +20,15 @@ export const OFF: DomainState = { state: 'off', reason: 2 };
 export const PAUSED: DomainState = { state: 'paused', reason: 7 };
 export const RUNNING: DomainState = { state: 'running', reason: 5 };
 
+/** Of a domain with these devices. */
+export function domainXml(devices: string): string {
+  return `<domain type='kvm'><memory unit='KiB'>8</memory><devices>${devices}</devices></domain>`;
+}
+
 /** A domain with one network card and a snapshot `clean`, taken running. */
 export function fakeDomain(mac: string, changes: Partial<FakeDomain> = {}): FakeDomain {
   return {
-    xml: `<domain><memory unit='KiB'>8</memory><interface><mac address='${mac}'/></interface></domain>`,
+    xml: domainXml(`<interface type='bridge'><mac address='${mac}'/><source bridge='virbr0'/></interface>`),
     snapshots: { clean: '<domainsnapshot><state>running</state></domainsnapshot>' },
     state: OFF,
     ...changes,
@@ -67,6 +72,11 @@ export class FakeHypervisor implements Hypervisor {
   domain = async (name: string) => {
     if (this.fakes[name] === undefined) throw libvirtError(42);
     return this.#domain(name);
+  };
+  /** `default` is the only network. */
+  networkBridge = async (name: string) => {
+    if (name === 'default') return 'virbr0';
+    throw libvirtError(43);
   };
   xml = async ({ name }: Domain) => this.#fake(name).xml;
   snapshots = async (domain: Domain) =>

@@ -11,6 +11,7 @@ export type Hypervisor = Pick<
   | 'domain'
   | 'state'
   | 'xml'
+  | 'networkBridge'
   | 'snapshots'
   | 'snapshot'
   | 'currentSnapshot'

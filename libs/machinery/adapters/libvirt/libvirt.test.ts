@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { OwnMachine } from '#domain/machine.js';
 import { LibvirtConnectionLost } from '#libvirt/libvirt.js';
 import { FakeHypervisor, fakeDomain, libvirtError, OFF, PAUSED, RUNNING } from './hypervisor.fake.js';
+import { MachinePool } from '../../pool.js';
 import { libvirtMachinery } from './libvirt.js';
 
 const MACHINE: OwnMachine = {
@@ -18,6 +19,7 @@ const MACHINE: OwnMachine = {
   options: [],
   agentPort: 8000,
 };
+const ANY = { machine: null, platform: null, arch: null, tags: [] };
 const patience = () => AbortSignal.timeout(5_000);
 const open = (libvirt: FakeHypervisor, machines = [MACHINE], loadvm = false) =>
   libvirtMachinery({ libvirt, machines, loadvm, files: 'here' }, patience());
@@ -113,21 +115,64 @@ describe('restoring', () => {
     libvirt.change('win10', RUNNING); // by somebody else
     await loading.start(MACHINE, patience());
     expect(libvirt.calls).toEqual(['destroy win10', 'revert win10 clean', 'resume win10']);
+    await loading.recycle?.(MACHINE, patience());
+    expect(await loading.state(MACHINE)).toBe('paused');
     await loading.start(MACHINE, patience());
     expect(libvirt.calls.slice(3)).toEqual(['suspend win10', 'resume win10']);
+  });
+
+  test('one that was not started by us is not loaded into, and who has no loadvm = yes cannot', async () => {
+    expect(machinery).not.toHaveProperty('recycle');
+    await using loading = await open(libvirt, [MACHINE], true);
+    libvirt.change('win10', RUNNING); // by somebody else
+    await expect(loading.recycle?.(MACHINE, patience())).rejects.toMatchObject({
+      code: 'MACHINE_START_FAILED',
+    });
+    expect(libvirt.calls).toEqual([]);
   });
 
   test('what QEMU’s monitor says against it is heard, and the snapshot then reverted to', async () => {
     await using loading = await open(libvirt, [MACHINE], true);
     await loading.start(MACHINE, patience());
+    const run = loading.lost(MACHINE);
     libvirt.monitorCommand = async () => ({ return: 'Error: no such snapshot' });
+    await expect(loading.recycle?.(MACHINE, patience())).rejects.toMatchObject({
+      code: 'MACHINE_START_FAILED',
+      cause: { message: expect.stringContaining('no such snapshot') as unknown },
+    });
     await loading.start(MACHINE, patience());
+    expect(run.aborted).toBe(false);
     expect(libvirt.calls.slice(2)).toEqual([
       'suspend win10',
       'destroy win10',
       'revert win10 clean',
       'resume win10',
     ]);
+  });
+});
+
+describe('a machine that somebody else runs', () => {
+  test('runs on when all is opened and closed', async () => {
+    await using other = await open(libvirt);
+    await other.start(MACHINE, patience());
+    const { calls } = libvirt;
+    calls.length = 0;
+    await (await open(libvirt))[Symbol.asyncDispose]();
+    expect(calls).toEqual([]);
+    expect(await other.state(MACHINE)).toBe('running');
+    expect(other.lost(MACHINE).aborted).toBe(false);
+  });
+
+  test('runs on after a pool that was not told to begin; one that was stops it first', async () => {
+    libvirt.change('win10', RUNNING);
+    const refused = new MachinePool([machinery], { startLimit: 1, begins: 'when told' });
+    await refused.close(patience());
+    expect(libvirt.calls).toEqual([]);
+    const pool = new MachinePool([machinery], { startLimit: 1, begins: 'when told' });
+    pool.begin();
+    await (await pool.acquire(ANY, patience()))[Symbol.asyncDispose]();
+    await pool.close(patience());
+    expect(libvirt.calls.slice(0, 2)).toEqual(['destroy win10', 'revert win10 clean']);
   });
 });
 
@@ -178,15 +223,15 @@ describe('losing a guest', () => {
   });
 
   test.each([
-    [{ state: 'off', reason: 1 }, 'it powered itself off'],
-    [{ state: 'crashed', reason: 1 }, 'its kernel panicked'],
-    [{ state: 'paused', reason: 5 }, 'it stands still'],
-  ] as const)('in the state %j', async (state, why) => {
+    [{ state: 'off', reason: 1 }, 'GUEST_LOST', 'it powered itself off'],
+    [{ state: 'crashed', reason: 1 }, 'GUEST_LOST', 'its kernel panicked'],
+    [{ state: 'paused', reason: 5 }, 'NO_DISK_SPACE', 'it stands still'],
+  ] as const)('in the state %j', async (state, code, why) => {
     await machinery.start(MACHINE, patience());
     libvirt.change('win10', state);
     await settled();
     expect(machinery.lost(MACHINE).reason).toMatchObject({
-      code: 'GUEST_LOST',
+      code,
       message: expect.stringContaining(why),
     });
   });

@@ -14,28 +14,36 @@ export interface LibvirtSetup {
   readonly libvirt: Hypervisor;
   readonly machines: readonly OwnMachine[];
   /**
-   * Restores a machine that still runs inside its QEMU instead of a fresh one: faster, but a guest that broke out into
-   * its QEMU is not got rid of.
+   * Offers `recycle`: a machine that still runs is restored inside its QEMU instead of a fresh one. Faster, but a guest
+   * that broke out into its QEMU is not got rid of.
    */
   readonly loadvm: boolean;
-  /** Where libvirtd writes memory dumps: on this host, on one that is reached over ssh, or out of our reach. */
-  readonly files: 'here' | SshConnection | 'unreachable';
+  /**
+   * Where libvirtd runs, and with it the interfaces of guests and memory dumps: on this host, on one that is reached over
+   * ssh, or out of our reach.
+   */
+  readonly files: 'here' | RemoteFiles | 'unreachable';
+}
+
+export interface RemoteFiles {
+  /** Logs in, for one memory dump: a connection that is kept would be lost some day. */
+  readonly connect: (signal: AbortSignal) => Promise<SshConnection>;
 }
 
 const DISPOSE_TIMEOUT_MS = 30_000;
 
 /**
- * The operator's own domains under libvirt, each reverted to its snapshot and paused ahead of use. Machines found
- * running are stopped: what they hold is nobody's.
+ * The operator's own domains under libvirt, each reverted to its snapshot and paused ahead of use. Opening it only looks,
+ * and closing it stops only those machines that were used through it.
  *
- * @throws CONFIG_INVALID or SETUP_MISSING with what is wrong with each machine; MACHINE_STOP_FAILED
+ * @throws CONFIG_INVALID or SETUP_MISSING with what is wrong with each machine
  */
 export async function libvirtMachinery(
   { libvirt, machines, loadvm, files }: LibvirtSetup,
   signal: AbortSignal,
 ): Promise<Machinery & Required<Pick<Machinery, 'screenshot' | 'dumpMemory'>> & AsyncDisposable> {
-  const found = await findAll(libvirt, machines, signal);
-  const guests = new Map(found.map((one) => [one.machine.name, new LibvirtGuest(libvirt, one, loadvm)]));
+  const found = await findAll(libvirt, { machines, isHere: files === 'here' }, signal);
+  const guests = new Map(found.map((one) => [one.machine.name, new LibvirtGuest(libvirt, one)]));
   const byUuid = new Map(found.map((one) => [one.domain.uuid.toString('hex'), one.machine.name]));
   const guest = ({ name }: Machine): LibvirtGuest => {
     const known = guests.get(name);
@@ -54,22 +62,11 @@ export async function libvirtMachinery(
   const offReconnect = libvirt.onReconnect(() => {
     for (const one of all()) void one.look();
   });
-  const forget = () => {
-    offLifecycle();
-    offReconnect();
-  };
-
-  try {
-    await Promise.all(all().map((one) => one.stop(signal)));
-  } catch (error) {
-    forget();
-    throw error;
-  }
-
   return {
     kind: 'kvm',
     machines,
     prepare: (machine, by) => guest(machine).prepare(by),
+    ...(loadvm ? { recycle: (machine: Machine, by: AbortSignal) => guest(machine).recycle(by) } : {}),
     start: (machine, by) => guest(machine).start(by),
     stop: (machine, by) => guest(machine).stop(by),
     state: (machine) => guest(machine).state(),
@@ -81,12 +78,17 @@ export async function libvirtMachinery(
       const dump = { domain, path, memoryBytes };
       if (files === 'here') await dumpLocally(libvirt, dump, by);
       else if (files === 'unreachable') throw unreachable(machine);
-      else await dumpRemotely(libvirt, files, dump, by);
+      else {
+        await using ssh = await files.connect(by);
+        await dumpRemotely(libvirt, ssh, dump, by);
+      }
     },
 
     async [Symbol.asyncDispose]() {
-      await Promise.allSettled(all().map((one) => one.stop(AbortSignal.timeout(DISPOSE_TIMEOUT_MS))));
-      forget();
+      const ours = all().filter(({ isOurs }) => isOurs);
+      await Promise.allSettled(ours.map((one) => one.stop(AbortSignal.timeout(DISPOSE_TIMEOUT_MS))));
+      offLifecycle();
+      offReconnect();
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '#domain/errors.js';
 import type { PowerState } from '#domain/machine.js';
 import type { DomainState } from '#libvirt/libvirt.js';
 
@@ -22,12 +23,23 @@ export function powerOf({ state }: DomainState): PowerState {
   }
 }
 
-/** Why a guest in this state, which was started, is over; null when it is not. */
-export function endOf({ state, reason }: DomainState): string | null {
-  if (state === 'crashed') return 'its kernel panicked';
-  if (state === 'paused' && reason === PAUSED_BY_DISK_ERROR)
-    return "it stands still: its disk cannot be written (is the hypervisor's file system full?)";
-  if (state !== 'off') return null;
+/** How a run ended, and whether that is the guest's doing or its host's. */
+export interface End {
+  readonly code: Extract<ErrorCode, 'GUEST_LOST' | 'NO_DISK_SPACE'>;
+  readonly why: string;
+}
+
+/** How a guest in this state, which was started, is over; null when it is not. */
+export function endOf({ state, reason }: DomainState): End | null {
+  if (state === 'paused' && reason === PAUSED_BY_DISK_ERROR) {
+    const why = "it stands still: its disk cannot be written (is the hypervisor's file system full?)";
+    return { code: 'NO_DISK_SPACE', why };
+  }
+  const why = state === 'crashed' ? 'its kernel panicked' : state === 'off' ? whyOff(reason) : null;
+  return why === null ? null : { code: 'GUEST_LOST', why };
+}
+
+function whyOff(reason: number): string {
   switch (reason) {
     case OFF.shutdown:
       return 'it powered itself off';

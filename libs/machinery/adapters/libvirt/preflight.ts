@@ -2,7 +2,14 @@ import { reason, SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
 import { LIBVIRT_CODES } from '#libvirt/error.js';
 import type { Domain, Snapshot } from '#libvirt/libvirt.js';
-import { domainFacts, snapshotFacts, type DomainFacts, type SnapshotFacts } from './facts.js';
+import { wrongCards } from './cards.js';
+import {
+  domainFacts,
+  domainOfSnapshot,
+  snapshotFacts,
+  type DomainFacts,
+  type SnapshotFacts,
+} from './facts.js';
 import type { Found } from './guest.js';
 import { isCode, type Hypervisor } from './hypervisor.js';
 
@@ -20,15 +27,16 @@ class Problem extends Error {
 }
 
 /**
- * Looks at every machine before the first is used: its domain is there, has a network card with an address that no
- * other machine has, and the snapshot that is named, or else a current one. Nothing is changed, and nothing that is
- * missing is replaced by what happens to be there.
+ * Looks at every machine before the first is used: its domain is there, and the snapshot that is named, or else a current
+ * one; in that it has one network card, on the configured interface, with an address that no other machine has. Nothing is
+ * changed, and nothing that is missing is replaced by what happens to be there.
  *
+ * @param isHere whether libvirt runs on this host
  * @throws CONFIG_INVALID or SETUP_MISSING with all that is wrong, one line each
  */
 export async function findAll(
   libvirt: Hypervisor,
-  machines: readonly OwnMachine[],
+  { machines, isHere }: { readonly machines: readonly OwnMachine[]; readonly isHere: boolean },
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
   const problems: Problem[] = [];
@@ -36,7 +44,7 @@ export async function findAll(
   const owners = new Map<string, string>();
   for (const machine of machines) {
     try {
-      found.push(await find(libvirt, machine, owners, signal));
+      found.push(await find(libvirt, machine, { owners, isHere }, signal));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       problems.push(error);
@@ -51,15 +59,22 @@ export async function findAll(
 async function find(
   libvirt: Hypervisor,
   machine: OwnMachine,
-  owners: Map<string, string>,
+  { owners, isHere }: { readonly owners: Map<string, string>; readonly isHere: boolean },
   signal: AbortSignal,
 ): Promise<Found> {
   const domain = await findDomain(libvirt, machine, signal);
-  const facts = domainFacts(await libvirt.xml(domain, signal));
-  checkDomain(machine, domain, facts, owners);
   const snapshot = await findSnapshot(libvirt, machine, domain, signal);
-  const taken = readSnapshot(machine, snapshot, await libvirt.snapshotXml(snapshot, signal));
+  const snapshotXml = await libvirt.snapshotXml(snapshot, signal);
+  const taken = readSnapshot(machine, snapshot, snapshotXml);
   await checkSnapshot(libvirt, machine, { domain, snapshot, taken }, signal);
+  // A revert makes the domain as it was then, whatever has been changed since.
+  const facts = domainFacts(domainOfSnapshot(snapshotXml) ?? (await libvirt.xml(domain, signal)));
+  checkDomain(machine, domain, facts, owners);
+  const wrong = await wrongCards(libvirt, machine, { cards: facts.cards, isHere }, signal);
+  if (wrong !== null) {
+    const what = `${machine.name}: the domain "${domain.name}", as its snapshot "${snapshot.name}" has it, has ${wrong}`;
+    throw new Problem('CONFIG_INVALID', `${what}; then take the snapshot again`);
+  }
   return { machine, domain, snapshot, taken: taken.state, memoryBytes: facts.memoryBytes };
 }
 
@@ -83,10 +98,10 @@ async function findDomain(
 function checkDomain(
   { name }: OwnMachine,
   domain: Domain,
-  { macs }: DomainFacts,
+  { cards, macs }: DomainFacts,
   owners: Map<string, string>,
 ): void {
-  if (macs.length === 0)
+  if (cards.length === 0)
     throw new Problem('SETUP_MISSING', `${name}: the domain "${domain.name}" has no network card`);
   const uuid = domain.uuid.toString('hex');
   const twin = owners.get(uuid);

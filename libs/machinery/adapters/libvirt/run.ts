@@ -1,4 +1,5 @@
 import { SandboxError } from '#domain/errors.js';
+import type { End } from './power.js';
 
 /** One run of a machine, from its start to its stop. Before the start, who asks already gets its signal. */
 export class Run {
@@ -17,7 +18,7 @@ export class Run {
     this.#begun = true;
   }
 
-  lose(why: string): void {
-    if (this.#begun) this.#lost.abort(new SandboxError('GUEST_LOST', why));
+  lose({ code, why }: End): void {
+    if (this.#begun) this.#lost.abort(new SandboxError(code, why));
   }
 }

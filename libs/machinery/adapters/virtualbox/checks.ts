@@ -1,5 +1,6 @@
 import { SandboxError } from '#domain/errors.js';
 import type { OwnMachine } from '#domain/machine.js';
+import { mustHaveCard } from './cards.js';
 import type { VBoxHost } from './host.js';
 import { INACCESSIBLE, parseSnapshots, type Listed } from './machine-readable.js';
 import type { Vm } from './power.js';
@@ -31,7 +32,11 @@ export async function checkMachines(
     await checkSnapshot(manage, { ...machine, snapshot }, uuid, signal);
     found.push({ name: machine.name, uuid, snapshot });
   }
-  await checkInterfaces(manage.host, machines);
+  const there = await checkInterfaces(manage.host, machines);
+  for (const [at, machine] of machines.entries()) {
+    const info = await manage.info(found[at]?.uuid ?? '', signal);
+    mustHaveCard(machine, { info, isHere: there !== null });
+  }
   return found;
 }
 
@@ -104,10 +109,13 @@ async function checkSnapshot(
 }
 
 /** After VirtualBox was asked for something: it makes its host-only interfaces when it starts. */
-async function checkInterfaces(host: VBoxHost, machines: readonly OwnMachine[]): Promise<void> {
+async function checkInterfaces(
+  host: VBoxHost,
+  machines: readonly OwnMachine[],
+): Promise<readonly string[] | null> {
   const there = await host.interfaces();
   const missing = machines.find((one) => one.interface !== '' && there?.includes(one.interface) === false);
-  if (!missing || there === null) return;
+  if (!missing || there === null) return there;
   throw invalid(
     missing,
     `interface ${quote(missing.interface)} is not there; there is ${names(there)}; VirtualBox makes a host-only one with: VBoxManage hostonlyif create`,

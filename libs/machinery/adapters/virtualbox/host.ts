@@ -29,6 +29,9 @@ export interface HostFolder extends AsyncDisposable {
   /** Of a file in it, as VirtualBox finds it. */
   path(name: string): string;
 
+  /** Bytes of a file in it; 0: it is not there yet. */
+  size(name: string, signal: AbortSignal): Promise<number>;
+
   /** The content of a file in it. @throws PROTOCOL_VIOLATION when it is no regular file, or longer than `maxBytes` */
   read(name: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
 

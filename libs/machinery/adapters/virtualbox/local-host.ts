@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
-import { mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { diskError } from '#domain/disk-error.js';
@@ -130,6 +130,13 @@ function localFolder(folder: string): HostFolder {
   const path = (name: string) => join(folder, name);
   return {
     path,
+    async size(name) {
+      const status = await lstat(path(name)).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw error;
+      });
+      return status?.size ?? 0;
+    },
     async read(name, maxBytes) {
       await using file = await openChecked(path(name), maxBytes);
       const { size } = await file.stat();

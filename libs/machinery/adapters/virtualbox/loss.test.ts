@@ -74,7 +74,7 @@ describe('running machines are watched', () => {
     expect(await lost(watch.signal('win10'))).toMatchObject({ message: 'win10: it is no longer registered' });
   });
 
-  test('a VirtualBox that stays silent has lost them, one that was silent for a moment has not', async () => {
+  test('a VirtualBox that stays silent has failed them, one that was silent for a moment has not', async () => {
     answers = 'no';
     await looks(2);
     answers = 'yes';
@@ -82,6 +82,7 @@ describe('running machines are watched', () => {
     expect(watch.signal('win10').aborted).toBe(false);
     answers = 'no';
     expect(await lost(watch.signal('win10'))).toMatchObject({
+      code: 'MACHINE_START_FAILED',
       message: 'win10: VirtualBox does not answer: did not end',
     });
   });

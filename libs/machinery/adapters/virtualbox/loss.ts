@@ -6,7 +6,7 @@ import type { VBoxManage } from './vboxmanage.js';
 /** VBoxManage tells of no events: all running machines are looked at together, so often. */
 const EVERY_MS = 1_000;
 
-/** A host that does not answer for so long has lost its machines. */
+/** After that the machines of a host that does not answer are given up. That is the host's failure, not a guest's. */
 const SILENCE_MS = 60_000;
 
 /** Notices running machines that are no longer. */
@@ -86,7 +86,8 @@ export class LossWatch implements AsyncDisposable {
     } catch (error) {
       if (signal.aborted || Date.now() - this.#answered < this.silenceMs) return;
       const said = error instanceof Error ? printable(error.message) : '';
-      for (const { machine, run } of watched) this.#lose(machine, run, `VirtualBox does not answer: ${said}`);
+      for (const { machine, run } of watched)
+        this.#lose(machine, run, `VirtualBox does not answer: ${said}`, 'MACHINE_START_FAILED');
     }
   }
 
@@ -102,10 +103,15 @@ export class LossWatch implements AsyncDisposable {
     }
   }
 
-  #lose(machine: string, run: AbortController, why: string): void {
+  #lose(
+    machine: string,
+    run: AbortController,
+    why: string,
+    code: 'GUEST_LOST' | 'MACHINE_START_FAILED' = 'GUEST_LOST',
+  ): void {
     if (this.#runs.get(machine) !== run) return;
     this.#watched.delete(machine);
-    run.abort(new SandboxError('GUEST_LOST', `${machine}: ${why}`));
+    run.abort(new SandboxError(code, `${machine}: ${why}`));
   }
 }
 

@@ -92,17 +92,22 @@ export function sshHost({ program, name, connect }: SshHostSetup): VBoxHost {
 
   function remoteFolder(folder: string): HostFolder {
     const path = (file: string) => posix.join(folder, file);
-    /** Before a byte of it is fetched. */
-    const mustBeAtMost = async (file: string, maxBytes: number, signal: AbortSignal) => {
+    /** Null: it is not there. */
+    const sizeOf = async (file: string, signal: AbortSignal): Promise<number | null> => {
       const limits = { timeoutMs: SHORT_MS, maxBytes: 4096 };
       const { code, stdout } = await execute(['wc', '-c', path(file)], limits, signal);
-      const size = Number.parseInt(stdout.toString('latin1').trim(), 10);
-      if (code === 0 && size <= maxBytes) return;
-      const why = code === 0 ? `has ${size} bytes, ${maxBytes} are the most` : 'is not there';
+      return code === 0 ? Number.parseInt(stdout.toString('latin1').trim(), 10) : null;
+    };
+    /** Before a byte of it is fetched. */
+    const mustBeAtMost = async (file: string, maxBytes: number, signal: AbortSignal) => {
+      const size = await sizeOf(file, signal);
+      if (size !== null && size <= maxBytes) return;
+      const why = size === null ? 'is not there' : `has ${size} bytes, ${maxBytes} are the most`;
       throw new SandboxError('PROTOCOL_VIOLATION', `${name}: ${path(file)} ${why}`);
     };
     return {
       path,
+      size: async (file, signal) => (await sizeOf(file, signal)) ?? 0,
       async read(file, maxBytes, signal) {
         const { code, stdout } = await execute(
           ['cat', path(file)],

@@ -13,19 +13,20 @@ const ON: Readonly<Record<string, PowerState>> = {
   gurumeditation: 'error',
 };
 
-/** How a machine is: its word for it, since when, and what that is to us; null while it is changing. */
+/** How a machine is: its word for it, since when, what that is to us (null while it is changing), and all else said of it. */
 export interface Observed {
   readonly word: string;
   readonly since: string;
   readonly power: PowerState | null;
+  readonly info: ReadonlyMap<string, string>;
 }
 
 export async function observe(manage: VBoxManage, vm: string, signal: AbortSignal): Promise<Observed> {
   const info = await manage.info(vm, signal);
   const word = (info.get('VMState') ?? 'unknown').toLowerCase();
   const since = info.get('VMStateChangeTime') ?? '';
-  if (OFF.has(word)) return { word, since, power: 'off' };
-  return { word, since, power: ON[word] ?? null };
+  if (OFF.has(word)) return { word, since, power: 'off', info };
+  return { word, since, power: ON[word] ?? null, info };
 }
 
 const FIRST_PAUSE_MS = 50;

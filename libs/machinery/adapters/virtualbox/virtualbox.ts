@@ -3,6 +3,7 @@ import type { Machine, OwnMachine } from '#domain/machine.js';
 import type { Machinery } from '../../machinery.js';
 import { Slots } from '../../slots.js';
 import { Captures } from './capture.js';
+import { mustHaveCard } from './cards.js';
 import { checkMachines } from './checks.js';
 import { dumpMemory, screenshot } from './evidence.js';
 import type { VBoxHost } from './host.js';
@@ -24,7 +25,7 @@ export interface VirtualBoxSetup {
   readonly startLimit: number;
   /** How long one change of a machine's state may take: Cuckoo's `vm_state`. */
   readonly stateTimeoutMs: number;
-  /** Told of what is lost while something is closed, and nobody else would hear of. Must not throw. */
+  /** Told of what goes wrong, and nobody else would hear of. Must not throw. */
   readonly onProblem?: (machine: Machine, what: string) => void;
 }
 
@@ -52,9 +53,9 @@ const STATE_MS = 10_000;
 
 /**
  * The operator's own VirtualBox machines. A restored one is held in VirtualBox's state `saved`, which is off: starting
- * it loads its RAM from disk.
+ * it loads its RAM from disk. Opening it only looks, and closing it stops only machines that were used through it.
  *
- * @throws SETUP_MISSING, CONFIG_INVALID; MACHINE_STOP_FAILED when one is running and cannot be stopped
+ * @throws SETUP_MISSING, CONFIG_INVALID
  */
 export async function virtualboxMachinery(
   setup: VirtualBoxSetup,
@@ -67,35 +68,35 @@ export async function virtualboxMachinery(
   const losses = new LossWatch(manage);
   const captures = new Captures(manage);
   const control = new RemoteControl(manage, setup.controlPorts);
+  const isHere = (await host.interfaces()) !== null;
+  /** Names of machines that were ours to restore, start or stop: until then somebody else may use them. */
+  const ours = new Set<string>();
   /** By machine name: since when it has been as it was restored. */
   const prepared = new Map<string, string>();
 
+  const configured = new Map(machines.map((machine) => [machine.name, machine]));
   const vms = new Map<string, Vm>();
   try {
     for (const vm of await checkMachines(manage, machines, signal)) vms.set(vm.name, vm);
-    // What a killed worker left, or its operator: nobody knows what it runs.
-    await Promise.all(
-      [...vms.values()].map(async (vm) => {
-        using _slot = await slots.take('patient', signal);
-        await power.off(vm, signal);
-      }),
-    );
   } catch (error) {
     await host[Symbol.asyncDispose]();
     throw error;
   }
 
-  const vmOf = ({ name }: Machine): Vm => {
-    const vm = vms.get(name);
-    if (vm) return vm;
+  const known = <T>(all: ReadonlyMap<string, T>, { name }: Pick<Machine, 'name'>): T => {
+    const one = all.get(name);
+    if (one !== undefined) return one;
     throw new SandboxError('INTERNAL', `VirtualBox has no machine ${name} of ours`);
   };
+  const vmOf = (machine: Machine): Vm => known(vms, machine);
 
   const restore = async (vm: Vm, by: AbortSignal) => {
     prepared.delete(vm.name);
     await power.off(vm, by);
     using _slot = await slots.take('patient', by);
-    const { since } = await power.restore(vm, by);
+    const { since, info } = await power.restore(vm, by);
+    // A snapshot brings its own network cards.
+    mustHaveCard(known(configured, vm), { info, isHere });
     prepared.set(vm.name, since);
   };
 
@@ -117,6 +118,7 @@ export async function virtualboxMachinery(
   const stop = async (machine: Machine, by: AbortSignal) => {
     losses.reset(machine.name);
     by.throwIfAborted();
+    ours.add(machine.name);
     await power.off(vmOf(machine), by);
   };
 
@@ -134,6 +136,7 @@ export async function virtualboxMachinery(
     async prepare(machine, by) {
       by.throwIfAborted();
       losses.renew(machine.name);
+      ours.add(machine.name);
       await restore(vmOf(machine), by);
     },
 
@@ -141,6 +144,7 @@ export async function virtualboxMachinery(
       by.throwIfAborted();
       const vm = vmOf(machine);
       losses.renew(vm.name);
+      ours.add(vm.name);
       if (!(await isPrepared(vm, by))) await restore(vm, by);
       try {
         await launch(machine, vm, by);
@@ -175,8 +179,8 @@ export async function virtualboxMachinery(
       const { uuid } = vmOf(machine);
       const { power: now } = await observe(manage, uuid, by);
       const running = now === 'running' || now === 'paused';
-      const failed = (why: string) => setup.onProblem?.(machine, why);
-      return await captures.open({ vm: uuid, running, path, failed }, by);
+      const onProblem = (what: string) => setup.onProblem?.(machine, what);
+      return await captures.open({ vm: uuid, running, path, onProblem }, by);
     },
 
     setRemoteControl: (machine, wanted) => control.set(machine, wanted),
@@ -185,7 +189,8 @@ export async function virtualboxMachinery(
 
     async [Symbol.asyncDispose]() {
       await losses[Symbol.asyncDispose]();
-      await Promise.allSettled(machines.map((machine) => stop(machine, AbortSignal.timeout(CLOSE_MS))));
+      const used = machines.filter(({ name }) => ours.has(name));
+      await Promise.allSettled(used.map((machine) => stop(machine, AbortSignal.timeout(CLOSE_MS))));
       await host[Symbol.asyncDispose]();
     },
   };
