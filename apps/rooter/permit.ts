@@ -72,7 +72,7 @@ export function permitted(permits: ReadonlyMap<string, Permit>, request: RouteRe
   if (permit === undefined)
     throw new SandboxError(
       'BAD_REQUEST',
-      `the rooter's configuration has no machine ${JSON.stringify(request.machine)} with an ip and an interface; it has ${[...permits.keys()].join(', ') || 'none'}`,
+      `the rooter's configuration has no machine ${JSON.stringify(request.machine)} with an ip and an interface; it has ${[...permits.keys()].join(', ') || 'none'}. It reads those of the machinery that [cuckoo] machinery of cuckoo.conf names, or its own --machinery`,
     );
   const { resultServer } = permit;
   const differing = [

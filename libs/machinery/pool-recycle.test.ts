@@ -2,7 +2,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { fakeMachinery } from './adapters/fake/fake.js';
 import type { MachineLease } from './lease.js';
 import type { Machinery } from './machinery.js';
-import { any, machine, never, poolOf, settle, stateOf } from './pool.fake.js';
+import { any, machine, never, settle, stateOf } from './pool.fake.js';
 import { MachinePool } from './pool.js';
 
 describe('a pool that begins when told', () => {
@@ -44,7 +44,9 @@ describe('restoring in place', () => {
       stop: told('stop', 'stop'),
     };
     const fake = { ...inner, ...verbs, recycle: told('recycle', 'prepare'), calls };
-    return { fake, pool: poolOf(fake) };
+    const stopped: string[] = [];
+    const pool = new MachinePool([fake], { startLimit: 1, onStopped: ({ name }) => void stopped.push(name) });
+    return { fake, pool, stopped };
   };
   const use = async (pool: MachinePool, work: (lease: MachineLease) => unknown = () => undefined) => {
     await using lease = await pool.acquire(any, never);
@@ -53,10 +55,12 @@ describe('restoring in place', () => {
   };
 
   test('takes the place of stop and prepare after a clean use', async () => {
-    const { fake, pool } = recycling();
+    const { fake, pool, stopped } = recycling();
     await use(pool);
     await settle();
     expect(stateOf(pool, 'a')?.state).toBe('ready');
+    // What ran has ended, as by a stop: whoever keeps its network closed must hear of it.
+    expect(stopped).toEqual(['a', 'a']);
     await use(pool);
     expect(fake.calls).toEqual(['stop a', 'prepare a', 'start a', 'recycle a', 'start a', 'recycle a']);
     pool.setEnabled('a', false);

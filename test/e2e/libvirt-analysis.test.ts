@@ -41,7 +41,7 @@ describe('an analysis on a machine of libvirt, behind a bridge', () => {
   beforeAll(async () => {
     await build();
     lab = await LibvirtLab.open({ count: 2 }, AbortSignal.timeout(600_000));
-    home = await makeHome('[resultserver]\nip = 10.77.0.1\nport = 2042\n');
+    home = await makeHome('[resultserver]\nip = 10.77.0.1\nport = 2042\n[cuckoo]\nmachinery = kvm\n');
     const conf = join(home.dir, 'conf');
     await mkdir(conf, { recursive: true });
     await writeFile(join(conf, 'kvm.conf'), KVM);
@@ -59,7 +59,7 @@ describe('an analysis on a machine of libvirt, behind a bridge', () => {
 
   test('ends with a report', async () => {
     const sample = join(SAMPLES, 'dropper.sh');
-    const argv = [join(ROOT, 'malkoha'), 'analyze', '--machinery', 'kvm', '--json', sample];
+    const argv = [join(ROOT, 'malkoha'), 'analyze', '--json', sample];
     const document = result.parse(JSON.parse(await lab.exec([...argv, '--home', home.dir], patience())));
     expect(document.status).toBe('reported');
     report = JSON.parse(await readFile(document.report, 'utf8')) as Report;
