@@ -25,7 +25,7 @@ export class CommandError extends SandboxError {
     const said = stderr.trim().split('\n').slice(0, 3).join(' / ') || 'it said nothing';
     const denied = /Operation not permitted|Permission denied/.test(stderr);
     super(
-      denied ? 'SETUP_MISSING' : 'ROUTE_UNAVAILABLE',
+      denied ? 'SETUP_MISSING' : 'ROUTE_FAILED',
       denied
         ? `${program} may not change the network (${said}): the rooter must run as root`
         : `\`${[program, ...args].join(' ')}\` failed: ${said}`,
@@ -54,7 +54,7 @@ export function run(program: Program, args: readonly string[], stdin = ''): Prom
       else if (typeof error.code === 'number') reject(new CommandError(program, args, stderr));
       else
         reject(
-          new SandboxError('ROUTE_UNAVAILABLE', `\`${[program, ...args].join(' ')}\` did not end`, {
+          new SandboxError('ROUTE_FAILED', `\`${[program, ...args].join(' ')}\` did not end`, {
             cause: error,
           }),
         );

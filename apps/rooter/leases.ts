@@ -153,10 +153,12 @@ export class Leases implements AsyncDisposable {
   async #free({ machine, task }: RouteRequest, holder: object): Promise<void> {
     for (const [id, lease] of this.#leases) {
       if (lease.machine !== machine && lease.guest.task !== task) continue;
-      const isOthers = lease.machine === machine && lease.holder !== null && lease.holder !== holder;
-      if (lease.state === 'open' || isOthers)
+      // Its holder may take its place: it gave up the one before while that was being opened.
+      const isTaken =
+        lease.machine === machine ? lease.holder !== null && lease.holder !== holder : lease.state === 'open';
+      if (isTaken)
         throw new SandboxError(
-          'BAD_REQUEST',
+          'ROUTE_FAILED',
           lease.machine === machine
             ? `${machine} has a route already, for task ${lease.guest.task}`
             : `task ${task} has a route already, for ${lease.machine}`,

@@ -46,7 +46,12 @@ export type Verdict =
       readonly blame: string;
     }
   /** Pending again, as if it had not begun: its machine was never started, for what this host lacks. */
-  | { readonly kind: 'host fails'; readonly claim: Claim; readonly blame: string }
+  | {
+      readonly kind: 'host fails';
+      readonly claim: Claim;
+      readonly code: ErrorCode;
+      readonly blame: string;
+    }
   /** Pending again because this worker ends. */
   | { readonly kind: 'handed back'; readonly claim: Claim };
 
@@ -182,7 +187,7 @@ async function fail(current: Current, error: unknown, by: Analyst): Promise<Verd
   const blame = ERRORS[code].retry || isOfHost ? `${machine}: ${why}` : null;
   if (blame !== null && isOfHost && !current.phases.has('prepare')) {
     const ours = await by.tasks.runs.end(id, claim.epoch, { to: 'pending', handedBack: true });
-    return ours ? { kind: 'host fails', claim, blame } : letGo(current, by);
+    return ours ? { kind: 'host fails', claim, code, blame } : letGo(current, by);
   }
   if (blame !== null && claim.attempt < MAX_ATTEMPTS) {
     const avoid = [...new Set([...claim.avoid, machine])];

@@ -25,6 +25,12 @@ test('the fifth stops the host, and says of what', () => {
   );
 });
 
+test('those that ran beside it and failed too make the pause no longer', () => {
+  const { breaker, clock } = after(20);
+  clock.now = 5_000;
+  expect(breaker.blocks(0)).toBeNull();
+});
+
 test('after a pause one task tries, and no second one beside it', () => {
   const { breaker, clock } = after(5);
   clock.now = 4_999;
@@ -41,6 +47,7 @@ test('when it works the host takes as many as before; when it fails the pause is
   expect(breaker.blocks(7)).toBeNull();
 
   const failing = after(5);
+  failing.clock.now = 5_000;
   const pauses: number[] = [];
   for (let pause = 10_000; pauses.length < 8; pause *= 2) {
     failing.breaker.failed('again');

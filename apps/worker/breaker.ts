@@ -21,8 +21,10 @@ export class Breaker {
   }
 
   failed(why: string): void {
-    this.#failures += 1;
     this.#last = why;
+    // What began before the host was stopped fails with it, and says nothing about whether it works again.
+    if (this.now() < this.#openUntil) return;
+    this.#failures += 1;
     if (this.#failures < THRESHOLD) return;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - THRESHOLD), LONGEST_PAUSE_MS);
     this.#openUntil = this.now() + pause;

@@ -36,6 +36,8 @@ const RETRY_MS = 500;
 const OTHER_MACHINE_MS = 500;
 /** Milliseconds before the second attempt of a task; doubles for the third. */
 const AGAIN_MS = 1_000;
+/** Milliseconds before a task is offered again that this host could not even begin. */
+const HOST_AGAIN_MS = 5_000;
 /** Lanes whose meaning is remembered. */
 const LANES_KEPT = 10_000;
 
@@ -45,6 +47,8 @@ export class Dispatcher implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   readonly #wants = new Map<Lane, Requirements>();
   readonly #breaker = new Breaker();
+  /** Tasks that this host could not begin, and what puts each back. */
+  readonly #put = new Map<number, NodeJS.Timeout | null>();
   #endDrain = (): void => {};
   /** Resolves once it was told to drain and nothing runs any more. */
   readonly drained = new Promise<void>((resolve) => (this.#endDrain = resolve));
@@ -99,6 +103,7 @@ export class Dispatcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.wake();
+    for (const timer of this.#put.values()) if (timer !== null) clearTimeout(timer);
     await this.by.bells[Symbol.asyncDispose]();
     await this.#loop;
     await Promise.all(this.#running);
@@ -198,6 +203,7 @@ export class Dispatcher implements AsyncDisposable {
     try {
       const verdict = await analyze(taken.id, lease, analyst, { shutdown, taken: gone.signal, onClaim });
       this.#learn(verdict);
+      if (verdict.kind !== 'host fails') this.#put.delete(taken.id);
       await this.#passTask(verdict, taken.id);
     } catch (error) {
       // Its row says what became of it; if it is pending, or ours and nobody runs it, it is put right from there.
@@ -231,12 +237,9 @@ export class Dispatcher implements AsyncDisposable {
           await queues.enqueueAnalysis({ ...task, avoid: verdict.avoid }, { at: 'front', delayMs });
           return;
         }
-        case 'host fails': {
-          const { task, avoid } = verdict.claim;
-          // Behind the others: it may be all that this host cannot run.
-          await queues.enqueueAnalysis({ ...task, avoid }, { delayMs: AGAIN_MS });
+        case 'host fails':
+          await this.#putBackLater(verdict, id);
           return;
-        }
         case 'handed back': {
           const { task, avoid } = verdict.claim;
           await queues.enqueueAnalysis({ ...task, avoid }, { at: 'front' });
@@ -246,6 +249,23 @@ export class Dispatcher implements AsyncDisposable {
     } catch (error) {
       this.#later(id, error);
     }
+  }
+
+  /**
+   * To the end of its level after a while: it may be all that this host cannot run, and the others must not wait for it.
+   * Its row tells the first time why it waits. Should this process end, the reconciler finds it.
+   */
+  async #putBackLater({ claim, code, blame }: Verdict & { kind: 'host fails' }, id: number): Promise<void> {
+    const { queues, analyst } = this.by;
+    const known = this.#put.has(id);
+    const put = (): void => {
+      this.#put.set(id, null);
+      queues
+        .enqueueAnalysis({ ...claim.task, avoid: claim.avoid })
+        .catch((error: unknown) => this.#later(id, error));
+    };
+    this.#put.set(id, setTimeout(put, HOST_AGAIN_MS).unref());
+    if (!known) await analyst.tasks.addError(id, code, `not begun yet: ${blame}`);
   }
 
   #later(task: number, error: unknown): void {

@@ -10,7 +10,7 @@ import type { MachineLab } from './labs/machine-lab.js';
 /** Numbers as tasks have them, beyond any that there will be; each trial has one of its own, for the rooter's sake. */
 const LAST_ID = 2 ** 31 - 1;
 const IDS = 1_000_000;
-let trials = 0;
+let trials = Math.floor(Math.random() * IDS); // another process of this host tries machines too
 
 /**
  * The network of a machine that is tried out: what is set up around a guest for a task, by a route that leads nowhere. Its

@@ -135,6 +135,11 @@ export const ERRORS = {
     http: 422,
     help: 'On the host of the worker, start or restart `malkoha rooter` as root; its log says why it ended.',
   },
+  ROUTE_FAILED: {
+    retry: true,
+    http: 422,
+    help: 'The rooter could not change the network: the message names the program and what it said. Is another firewall in its way?',
+  },
   CAPTURE_FAILED: { retry: true, http: 503, help: 'Is the analysis folder writable and the disk not full?' },
   CANCELLED: { retry: false, http: 409, help: 'The task was cancelled; submit it again to run it.' },
   PROCESSING_FAILED: {

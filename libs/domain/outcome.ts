@@ -16,6 +16,6 @@ export function outcomeOf(code: ErrorCode): OutcomeCode {
   if (code === 'MACHINE_START_FAILED') return 'vm_start_failed';
   if (code === 'MACHINE_STOP_FAILED') return 'vm_stop_failed';
   // To who counts outcomes the task had no route, whoever's fault it was.
-  if (code === 'ROOTER_AWAY') return 'route_unavailable';
+  if (code === 'ROOTER_AWAY' || code === 'ROUTE_FAILED') return 'route_unavailable';
   return code.toLowerCase() as Lowercase<ErrorCode>;
 }

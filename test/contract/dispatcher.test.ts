@@ -137,10 +137,16 @@ describe('the dispatcher', () => {
   test('a host without its rooter keeps its tasks until it is back', async () => {
     const { lab: on, dispatcher } = await lab.host('h', [aMachine('linux1')]);
     on.broken = new SandboxError('ROOTER_AWAY', 'the rooter is away');
-    const ids = [await lab.submit(), await lab.submit()];
+    const ids: number[] = [];
+    for (let n = 0; n < 5; n++) ids.push(await lab.submit());
     await until(() => dispatcher.paused?.includes('the rooter is away') === true);
-    for (const id of ids)
-      expect(await lab.tasks.find(id)).toMatchObject({ task: { status: 'pending' }, errors: [] });
+    for (const id of ids) {
+      await until(async () => (await lab.tasks.find(id))?.errors.length === 1);
+      expect(await lab.tasks.find(id)).toMatchObject({
+        task: { status: 'pending' },
+        errors: ['not begun yet: linux1: the rooter is away'],
+      });
+    }
     on.broken = null;
     for (let n = 0; n < ids.length; n++) {
       await until(() => on.running.size === 1);

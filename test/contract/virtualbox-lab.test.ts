@@ -15,7 +15,7 @@ describe('the lab of VirtualBox machines', () => {
   let dir: string;
 
   beforeEach(async () => {
-    fake = await fakeHost();
+    fake = await fakeHost({ vm: { adapter: 'lo' } });
     dir = await mkdtemp(join(tmpdir(), 'vbox-lab-'));
   });
 

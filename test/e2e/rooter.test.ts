@@ -270,10 +270,8 @@ describe('malkoha rooter', () => {
     'none true', 'drop true', 'internet true', 'inetsim true', 'tor true', 'here true', 'filled true', 'gone false',
   ]); // prettier-ignore
     const lease = await client.open(lab.request('g1', 'drop'), never);
-    await expect(client.open(lab.request('g1', 'drop'), never)).rejects.toThrow(
-      'g1 has a route already, for task 1',
-    );
-    await lease.close(never);
+    const again = await client.open(lab.request('g1', 'drop'), never);
+    for (const one of [lease, again]) await one.close(never);
   });
 
   test('a guest that is cut off reaches nothing, whatever it could before, and its machine may be opened again', async () => {
