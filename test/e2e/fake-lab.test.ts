@@ -130,7 +130,7 @@ test('machinery that is not there is wrong usage, or a wrong line of cuckoo.conf
   await using home = await makeHome('[cuckoo]\nmachinery = qemu,vmware\n');
   expect(await malkoha(home, 'up', '--machinery', 'fake,vbox')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('--machinery takes qemu, fake, or several'),
+    stderr: expect.stringContaining('--machinery takes qemu, kvm, virtualbox, fake, or several'),
   });
   expect(await malkoha(home, 'up')).toMatchObject({
     code: 1,
