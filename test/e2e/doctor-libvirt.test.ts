@@ -133,7 +133,7 @@ describe('doctor, inside a network with a real libvirt', () => {
     expect(brief(found, 'linux2').slice(-2)).toEqual(['stop ok', 'the rest skipped']);
   });
 
-  test('a snapshot taken while off, and an interface that is not there', async () => {
+  test('a snapshot taken while off, and a card that is on another interface', async () => {
     const found = await doctor({
       linux1: section(machine(0), { snapshot: 'off' }),
       linux2: section(machine(1), { interface: 'virbr7' }),
@@ -144,8 +144,8 @@ describe('doctor, inside a network with a real libvirt', () => {
       found: expect.stringContaining('taken while it was off'),
     });
     expect(fault(found, 'linux2')).toMatchObject({
-      check: 'interface',
-      found: expect.stringMatching(/no interface virbr7; it has .*br0/),
+      check: 'hypervisor',
+      found: expect.stringMatching(/has its network card on br0, and interface = virbr7/),
     });
   });
 
