@@ -171,7 +171,7 @@ test('an object store that answers, that refuses, and that is not there', async 
 });
 
 asRoot('VirtualBox: no program, no such machine, no such snapshot, one that does not start', async () => {
-  await using fake = await fakeHost();
+  await using fake = await fakeHost({ vm: { adapter: 'lo' } });
   const conf = (path: string, more = '') =>
     `[virtualbox]\npath = ${path}\ninterface = lo\nmachines = win10\n[win10]\nip = 127.0.0.1\n${more}`;
   await using home = await doctorHome({
