@@ -1,7 +1,8 @@
 import { access } from 'node:fs/promises';
 import { reason } from '#domain/errors.js';
 import { untilSettled } from '#machinery/until.js';
-import type { GuestRoute, GuestRouter, RouteWanted } from '#network/bridged/guest-router.js';
+import type { GuestRoute, GuestRouter } from '#network/bridged/guest-router.js';
+import type { RouteRequest } from '#network/rooter/protocol.js';
 import { RooterClient, type RouteLease } from '#network/rooter/client.js';
 
 /** Milliseconds for the rooter to take a lease back; a change of its tables runs a dozen programs. */
@@ -45,7 +46,7 @@ export class Router implements GuestRouter, AsyncDisposable {
     );
   }
 
-  async open(request: RouteWanted, signal: AbortSignal): Promise<GuestRoute> {
+  async open(request: RouteRequest, signal: AbortSignal): Promise<GuestRoute> {
     const { machine } = request;
     const before = this.#held.get(machine)?.closing;
     if (before) await untilSettled(before, signal);

@@ -1,4 +1,5 @@
 import { reason, SandboxError } from '#domain/errors.js';
+import { LibvirtUriError } from '#libvirt/error.js';
 import { Libvirt } from '#libvirt/libvirt.js';
 import { parseLibvirtUri } from '#libvirt/uri.js';
 import { libvirtMachinery, type LibvirtSetup } from '#machinery/adapters/libvirt/libvirt.js';
@@ -29,7 +30,7 @@ async function connect({ settings, home }: MachineLabOptions, signal: AbortSigna
     return await Libvirt.connect(dsn, sshAgent(), signal);
   } catch (cause) {
     signal.throwIfAborted();
-    const wrong = (cause as Error).name === 'LibvirtUriError';
+    const wrong = cause instanceof LibvirtUriError;
     throw new SandboxError(
       wrong ? 'CONFIG_INVALID' : 'SETUP_MISSING',
       `[kvm] dsn = ${dsn} in ${home.conf}/kvm.conf: libvirt cannot be reached`,

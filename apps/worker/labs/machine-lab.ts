@@ -34,7 +34,7 @@ export interface MachineLab extends AsyncDisposable, Pick<Lab, 'openNetwork' | '
 }
 
 export interface OwnGuests {
-  /** Where the guests look for the result server: it must listen there. */
+  /** Where the guests look for the result server: it must listen there. One may be named several times. */
   readonly resultServers: readonly { readonly ip: string; readonly port: number }[];
   /** Whether the guest is known to the result server by its address; else its connections come another way. */
   byAddress(machine: Machine): boolean;

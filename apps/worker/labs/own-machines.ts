@@ -46,7 +46,7 @@ export function ownMachineLab(
   return {
     machinery,
     own: {
-      resultServers: distinct(machines),
+      resultServers: machines.map(({ resultServer }) => resultServer),
       byAddress: () => true,
       route: () => routing.route,
       analyzer: ({ platform }) => analyzers.get(platform) ?? null,
@@ -85,11 +85,6 @@ export function ownMachineLab(
       await fakenets[Symbol.asyncDispose]();
     },
   };
-}
-
-function distinct(machines: readonly OwnMachine[]): readonly OwnMachine['resultServer'][] {
-  const places = machines.map(({ resultServer }) => resultServer);
-  return [...new Map(places.map((place) => [`${place.ip}:${place.port}`, place])).values()];
 }
 
 /** The built-in fake internet, on each address where it is wanted; from the first task that wants it. */

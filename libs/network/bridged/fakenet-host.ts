@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { SandboxError } from '#domain/errors.js';
 import type { CertificateAuthority } from '../fakenet/ca.js';
-import { KNOWN_TCP, KNOWN_UDP, type FakenetPorts } from './fakenet-ports.js';
+import type { FakenetPorts } from '../rooter/protocol.js';
+import { KNOWN_TCP, KNOWN_UDP } from './fakenet-ports.js';
 import { FakenetSession, type FakenetTask } from './fakenet-session.js';
 
 /**

@@ -1,15 +1,6 @@
 import { DNS_PORT } from '../fakenet/dns.js';
 import { NTP_PORT } from '../fakenet/ntp.js';
 
-/** Which of our ports stands for which port of the internet, on one address of the host. */
-export interface FakenetPorts {
-  /** By destination port. */
-  readonly tcp: Readonly<Record<string, number>>;
-  /** For every other destination port. */
-  readonly anyTcp: number;
-  readonly udp: Readonly<Record<string, number>>;
-}
-
 /**
  * TCP ports with a listener of their own: those where the port says what an otherwise silent client waits for, and the
  * web's. Which port was meant is then known even without a capture.

@@ -20,8 +20,11 @@ export interface RouteRequest {
   readonly fakenet: FakenetPorts | null;
 }
 
+/** Which of our ports stands for which port of the internet, on one address of the host. */
 export interface FakenetPorts {
+  /** By destination port. */
   readonly tcp: Readonly<Record<string, number>>;
+  /** For every other destination port. */
   readonly anyTcp: number;
   readonly udp: Readonly<Record<string, number>>;
 }

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { FakenetPorts } from '#network/bridged/fakenet-ports.js';
-import type { GuestRoute, GuestRouter, RouteWanted } from '#network/bridged/guest-router.js';
+import type { GuestRoute, GuestRouter } from '#network/bridged/guest-router.js';
+import type { FakenetPorts, RouteRequest } from '#network/rooter/protocol.js';
 
 /** A rooter as small as it can be: what the guest sends to any port goes to the fake internet's, by nft. */
 export class NftRouter implements GuestRouter {
-  readonly wanted: RouteWanted[] = [];
+  readonly wanted: RouteRequest[] = [];
   readonly log: string[] = [];
   /** Of the latest route: to lose it. */
   lost = new AbortController();
 
-  async open(request: RouteWanted): Promise<GuestRoute> {
+  async open(request: RouteRequest): Promise<GuestRoute> {
     this.wanted.push(request);
     this.log.push('route opened');
     this.lost = new AbortController();
@@ -28,7 +28,7 @@ export class NftRouter implements GuestRouter {
 }
 
 function rules(
-  { ip, interface: from, resultServer }: RouteWanted,
+  { ip, interface: from, resultServer }: RouteRequest,
   { tcp, anyTcp, udp }: FakenetPorts,
 ): string {
   const to = (protocol: string, ports: Readonly<Record<string, number>>): string =>
