@@ -35,8 +35,8 @@ export class Supervised {
   async #keep(): Promise<void> {
     for (;;) {
       if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+      if (!this.#stopping) await sleep(100);
       if (this.#stopping) return;
-      await sleep(100);
       this.#child = this.#spawn();
     }
   }
