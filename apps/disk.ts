@@ -13,14 +13,14 @@ export async function diskSpace(dir: string): Promise<DiskSpace> {
   return { free: bavail * bsize, total: blocks * bsize, used: (blocks - bavail) * bsize };
 }
 
-/** @throws NO_DISK_SPACE when less than `megabytes` are free; 0 = do not look */
-export async function mustHaveSpace(dir: string, megabytes: number): Promise<void> {
+/** @param conf where `freespace` is set. @throws NO_DISK_SPACE when less than `megabytes` are free; 0 = do not look */
+export async function mustHaveSpace(dir: string, megabytes: number, conf = 'cuckoo.conf'): Promise<void> {
   if (megabytes === 0) return;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const { free } = await diskSpace(dir);
   if (free >= megabytes * 1024 * 1024) return;
   throw new SandboxError(
     'NO_DISK_SPACE',
-    `Only ${Math.floor(free / 1024 / 1024)} MB are free in ${dir}; ${megabytes} MB must be (freespace in cuckoo.conf)`,
+    `Only ${Math.floor(free / 1024 / 1024)} MB are free in ${dir}; ${megabytes} MB must be (freespace in ${conf})`,
   );
 }

@@ -1,4 +1,5 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
+import { SandboxError } from '#domain/errors.js';
 
 /** TCP_LISTEN in the kernel's include/net/tcp_states.h, as /proc/net/tcp prints it. */
 const LISTEN = '0A';
@@ -50,4 +51,25 @@ async function holds(pid: string, inodes: ReadonlySet<string>): Promise<boolean>
 
 async function commandName(pid: string): Promise<string> {
   return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'a process')).trim();
+}
+
+/** Of `--port`. @throws USAGE */
+export function readPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (!(port <= 65535))
+    throw new SandboxError('USAGE', `--port must be a number from 0 to 65535, not ${text}`);
+  return port;
+}
+
+/** Why listening failed: PORT_IN_USE naming who has it, CANNOT_LISTEN; else the error as it is. */
+export async function portError(error: unknown, port: number): Promise<unknown> {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code !== 'EADDRINUSE')
+    return syscall === 'listen' || syscall === 'getaddrinfo'
+      ? new SandboxError('CANNOT_LISTEN', `the API cannot listen on port ${port}`, { cause: error })
+      : error;
+  const holder = await portHolder(port);
+  const by = holder === null ? '' : ` by ${holder}`;
+  return new SandboxError('PORT_IN_USE', `port ${port} is in use${by}`, { cause: error });
 }

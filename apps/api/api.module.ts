@@ -2,13 +2,14 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { Context } from './context.js';
 import { Gatherer } from './downloads/gatherer.js';
 import { FilesController } from './files.controller.js';
+import { checksOf, skew } from './health/checks.js';
 import { HealthController } from './health/health.controller.js';
-import { Readiness } from './health/readiness.js';
 import { MachinesController } from './machines.controller.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RefusedController } from './refused.controller.js';
-import { RouteTable } from './route-table.js';
+import { Readiness } from '../http/readiness.js';
+import { RouteTable } from '../http/route-table.js';
 import { MachineStatesController } from './scheduling/machine-states.controller.js';
 import { SchedulerController } from './scheduling/scheduler.controller.js';
 import { WorkersController } from './scheduling/workers.controller.js';
@@ -63,7 +64,7 @@ export class ApiModule {
         { provide: Context, useValue: context },
         { provide: RouteTable, useValue: routes },
         Gatherer,
-        Readiness,
+        { provide: Readiness, useValue: new Readiness(checksOf(context), () => skew(context)) },
       ],
     };
   }

@@ -1,14 +1,14 @@
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { findSample, tasksOfSample, type SampleKey } from '#storage/samples.js';
-import { Needs } from './access/needs.js';
+import { Needs } from '../http/access/needs.js';
 import { Context } from './context.js';
 import { openSample } from './downloads/artifact.js';
-import { BINARY, sendFile } from './downloads/send.js';
+import { BINARY, sendFile } from '../http/send.js';
 import { getFile, viewFile } from './files.docs.js';
 import { Describe } from './openapi/operation.js';
-import { parseId } from './paths.js';
-import { problem } from './problem.js';
+import { parseId } from '../http/paths.js';
+import { problem } from '../http/problem.js';
 import type { SampleView } from './tasks/task-schema.js';
 import { sampleView } from './tasks/task-view.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BINARY } from './downloads/send.js';
+import { BINARY } from '../http/send.js';
 import { download, json, refused } from './openapi/answers.js';
 import { PARTS, PARTS_HEADERS } from './openapi/common-answers.js';
 import type { Operation } from './openapi/operation.js';

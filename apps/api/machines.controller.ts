@@ -1,12 +1,12 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import type { MachineRow } from '#storage/entities/machine.entity.js';
-import { Needs } from './access/needs.js';
+import { Needs } from '../http/access/needs.js';
 import { Context } from './context.js';
-import { plainDateOrNull } from './dates.js';
+import { plainDateOrNull } from '../http/dates.js';
 import type { MachineView } from './machine-schema.js';
 import { listMachines, viewMachine } from './machines.docs.js';
 import { Describe } from './openapi/operation.js';
-import { problem } from './problem.js';
+import { problem } from '../http/problem.js';
 
 @Controller('machines')
 export class MachinesController {

@@ -10,8 +10,8 @@ import { Cleanup } from '../cleanup.js';
 import { confVariables } from '../conf-variables.js';
 import { runMain, shutdownSignal, tell } from '../ipc.js';
 import { createLog } from '../log.js';
-import { portHolder } from '../ports.js';
-import { mustBeSafe } from './bind.js';
+import { portError, readPort } from '../ports.js';
+import { mustBeSafe } from '../http/bind.js';
 import { openContext } from './open-context.js';
 import { createServer } from './server.js';
 
@@ -67,18 +67,3 @@ await runMain(async () => {
   await aborted(shutdown);
 });
 if (process.connected) process.disconnect();
-
-function readPort(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-  if (!(port <= 65535))
-    throw new SandboxError('USAGE', `--port must be a number from 0 to 65535, not ${text}`);
-  return port;
-}
-
-async function portError(error: unknown, port: number): Promise<unknown> {
-  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error;
-  const holder = await portHolder(port);
-  const by = holder === null ? '' : ` by ${holder}`;
-  return new SandboxError('PORT_IN_USE', `port ${port} is in use${by}`, { cause: error });
-}

@@ -1,11 +1,12 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { mustBeSafe } from './bind.js';
-import { parseClock, plainDate } from './dates.js';
-import { baseName } from './file-name.js';
-import { normalizeUrl, parseCount, parseId } from './paths.js';
-import { RouteTable } from './route-table.js';
-import { boolean, readSubmission } from './tasks/submission.js';
+import { mustBeSafe } from '../http/bind.js';
+import { plainDate } from '#domain/plain-date.js';
+import { parseClock } from '../http/dates.js';
+import { baseName } from '../http/file-name.js';
+import { normalizeUrl, parseCount, parseId } from '../http/paths.js';
+import { RouteTable } from '../http/route-table.js';
+import { boolean, readSubmission } from '../http/submission.js';
 
 test.each([
   ['/tasks/list/', '/tasks/list'],
@@ -109,7 +110,7 @@ test('off this host only with a token', async () => {
   await mustBeSafe('0.0.0.0', [token]);
   for (const host of ['0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1']) {
     await expect(mustBeSafe(host, [])).rejects.toMatchObject({
-      code: 'CONFIG_INVALID',
+      code: 'CANNOT_LISTEN',
       message: expect.stringContaining('api_token'),
     });
   }

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
-import { Needs } from './access/needs.js';
+import { Needs } from '../http/access/needs.js';
 import { Describe } from './openapi/operation.js';
-import { problem } from './problem.js';
+import { problem } from '../http/problem.js';
 import { exit, getVpnStatus } from './refused.docs.js';
 
 /** Calls of Cuckoo's that have nothing behind them here, in its own words. */

@@ -1,11 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { availableParallelism, hostname, loadavg } from 'node:os';
 import { Controller, Get } from '@nestjs/common';
-import { Needs } from './access/needs.js';
+import { Needs } from '../http/access/needs.js';
 import { Context } from './context.js';
 import { diskSpace, type DiskSpace } from '../disk.js';
 import { Describe } from './openapi/operation.js';
-import { shared } from './shared.js';
+import { shared } from '../http/shared.js';
 import { getStatus } from './status.docs.js';
 import { CUCKOO_VERSION, type Status } from './status-schema.js';
 

@@ -7,7 +7,7 @@ import { isErrorCode, SandboxError } from '#domain/errors.js';
 import { parseJson } from '../json.js';
 import type { Address } from './address.js';
 import * as answers from './answers.js';
-import { messages } from './sse.js';
+import { messages } from '#formats/sse.js';
 
 /** Form fields of a submission, as the REST API names them. */
 export type Fields = Readonly<Record<string, string>>;
@@ -27,6 +27,10 @@ interface ListQuery {
 
 /** Milliseconds a daemon on a busy host may take to say that it is there. */
 const ANSWER_MS = 5000;
+/** What the Distributed API says it is. */
+const DISTRIBUTED_SERVER = 'Distributed Machete Server';
+/** Characters. */
+const LINE_LIMIT = 1024 * 1024;
 
 /** The REST API as any client sees it. `signal` ends every request. */
 export class Client {
@@ -138,6 +142,19 @@ export class Client {
     return this.#checked(schema, await answer.text());
   }
 
+  /** Of an answer in lines of JSON, each as it comes; empty ones only keep the connection alive. */
+  async *lines<S extends z.ZodType>(path: string, schema: S, init?: Init): AsyncGenerator<z.infer<S>> {
+    const answer = await this.#send(path, init);
+    let rest = '';
+    for await (const text of decoded(this.#body(answer))) {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > LINE_LIMIT) throw this.#foreign('a line without an end');
+      for (const line of lines) if (line.trim() !== '') yield this.#checked(schema, line);
+    }
+    if (rest.trim() !== '') yield this.#checked(schema, rest);
+  }
+
   #checked<S extends z.ZodType>(schema: S, text: string): z.infer<S> {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
@@ -168,8 +185,21 @@ export class Client {
     }
     if (answer.ok) return answer;
     const problem = answers.problem.safeParse(parseJson(await answer.text()));
+    if (
+      answer.status === 404 &&
+      answer.headers.get('server') === DISTRIBUTED_SERVER &&
+      !path.startsWith('/api/')
+    )
+      throw new SandboxError('USAGE', this.#isDistributed());
     if (!problem.success) throw this.#foreign(`${answer.status} from ${path}`);
     throw refusal(answer.status, path, problem.data);
+  }
+
+  #isDistributed(): string {
+    return (
+      `${this.url} is the Distributed API, not the daemon of a lab: \`malkoha node list\` tells of its nodes, ` +
+      `GET ${this.url}/task?status=failed (or pending) of its tasks`
+    );
   }
 
   /** Whatever listens there, it is no Malkoha and no Cuckoo. */
@@ -189,7 +219,7 @@ export class Refusal extends Error {
 }
 
 export interface Init {
-  readonly method?: 'POST';
+  readonly method?: 'POST' | 'PUT' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<RequestInit['body']>;
   readonly duplex?: 'half';
@@ -201,6 +231,8 @@ function refusal(status: number, path: string, { message, code }: z.infer<typeof
   const task = /^\/tasks\/\w+\/(\d+)/.exec(path)?.[1];
   if (status === 404 && task !== undefined && message === 'Task not found')
     return new SandboxError('TASK_NOT_FOUND', `there is no task ${task}`);
+  // What a node said, or did not: who asked on its behalf is no news.
+  if (isErrorCode(code) && code.startsWith('NODE_')) return new SandboxError(code, message);
   const text = `${message} (${status} from ${path.replace(/\?.*/s, '')})`;
   return isErrorCode(code) ? new SandboxError(code, text) : new Refusal(status, text);
 }

@@ -26,3 +26,20 @@ export async function expose(parts: readonly (readonly MetricJson[])[], format: 
 function withoutTotal(metric: MetricJson): MetricJson {
   return metric.type === 'counter' ? { ...metric, name: metric.name.replace(/_total$/, '') } : metric;
 }
+
+/** OpenMetrics 1.0.0 for who takes it at least as gladly as plain text. */
+export function expositionFor(accept = ''): Exposition {
+  const types = accept.split(',').map((one) => {
+    const [type = '', ...parameters] = one.split(';').map((part) => part.trim().toLowerCase());
+    const value = (name: string) => parameters.find((part) => part.startsWith(`${name}=`))?.split('=')[1];
+    return { type, version: value('version'), q: Number(value('q') ?? 1) || 0 };
+  });
+  const open = types
+    .filter(
+      ({ type, version }) => type === 'application/openmetrics-text' && (version ?? '1.0.0') === '1.0.0',
+    )
+    .map(({ q }) => q);
+  const plain = types.filter(({ type }) => type === 'text/plain').map(({ q }) => q);
+  const [best, other] = [Math.max(0, ...open), Math.max(0, ...plain)];
+  return best > 0 && best >= other ? 'openmetrics' : 'prometheus';
+}

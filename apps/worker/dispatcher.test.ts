@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Taken } from '#queue/lane-queue.js';
-import type { Lane } from '#queue/lanes.js';
+import type { Lane } from '#domain/lanes.js';
 import { Dispatcher, type Dispatching } from './dispatcher.js';
 import { aMachine } from '../../test/support/machine.js';
 import { until } from '../../test/support/until.js';

@@ -2,7 +2,7 @@ import { reason, SandboxError } from '#domain/errors.js';
 import { serves, type Machine, type Requirements } from '#domain/machine.js';
 import type { MachineLease } from '#machinery/lease.js';
 import { asked, type Taken } from '#queue/lane-queue.js';
-import { wantsOf, type Lane } from '#queue/lanes.js';
+import { wantsOf, type Lane } from '#domain/lanes.js';
 import type { Bells } from '#queue/mail.js';
 import type { Queues } from '#queue/queues.js';
 import { isDatabaseAway } from '#storage/away.js';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, reason } from '#domain/errors.js';
 import { serves, wanted } from '#domain/machine.js';
-import { wantsOf } from '#queue/lanes.js';
+import { wantsOf } from '#domain/lanes.js';
 import { leads, Liveness } from '#queue/liveness.js';
 import { keepWorkers } from '#queue/mail.js';
 import type { Queues } from '#queue/queues.js';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { diskError, isDiskError } from './disk-error.js';
+import { diskError, isDiskError, withinRoom } from './disk-error.js';
 import { ProtocolError } from './errors.js';
 
 test.each([
@@ -17,4 +17,16 @@ test.each([
 test('what the guest did is no disk error', () => {
   expect(isDiskError(new ProtocolError('no such command', 0))).toBe(false);
   expect(isDiskError(new Error('ECONNRESET'))).toBe(false);
+});
+
+test('work that finds no room says so, other errors stay as they are', async () => {
+  const failing = (code: string) => async () => Promise.reject(Object.assign(new Error('full'), { code }));
+  const told = {
+    code: 'NO_DISK_SPACE',
+    message: 'The disk is full; a is not stored',
+    cause: { code: 'EDQUOT' },
+  };
+  await expect(withinRoom('a is not stored', failing('EDQUOT'))).rejects.toMatchObject(told);
+  await expect(withinRoom('a is not stored', failing('EIO'))).rejects.toMatchObject({ code: 'EIO' });
+  expect(await withinRoom('a is not stored', async () => 7)).toBe(7);
 });

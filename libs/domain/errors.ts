@@ -19,31 +19,41 @@ export const ERRORS = {
     http: 503,
     help: 'Update Malkoha on this host to the version of the other processes of the lab; a database never goes back.',
   },
+  DATABASE_TAKEN: {
+    retry: false,
+    http: 503,
+    help: 'Name another, empty database: `connection` in [database] of cuckoo.conf; `--db`, or `db` in distributed.conf, for the Distributed API.',
+  },
   NO_DISK_SPACE: {
     retry: true,
     http: 507,
-    help: 'Free disk space under the home folder, or lower `freespace` in cuckoo.conf.',
+    help: 'Free disk space in the named folder, or lower `freespace` in cuckoo.conf (of the Distributed API: distributed.conf).',
   },
   PORT_IN_USE: {
     retry: false,
     http: 503,
-    help: 'Stop the named process, or choose another port with `--port`.',
+    help: 'Stop the named process, or choose another port: `--port` (`malkoha distributed HOST PORT`), or `port` in the .conf file.',
+  },
+  CANNOT_LISTEN: {
+    retry: false,
+    http: 503,
+    help: 'Choose another address or port on the command line, or `host` and `port` in the .conf file: 127.0.0.1 is for this host alone; for others to reach it, set a token first.',
   },
   ALREADY_RUNNING: { retry: false, http: 503, help: 'Use the running daemon, or stop it first.' },
   DAEMON_UNREACHABLE: {
     retry: true,
     http: 503,
-    help: 'Start the daemon with `malkoha up`, or name its address with `--host` and `--port`.',
+    help: 'Start the daemon with `malkoha up` (the Distributed API with `malkoha distributed`), or name its address with `--host` and `--port`.',
   },
   TOKEN_NEEDED: {
     retry: false,
     http: 401,
-    help: 'Give a token of cuckoo.conf (`api_token`, or one in [tokens]) with `--token` or in $MALKOHA_TOKEN.',
+    help: 'Give a token of cuckoo.conf, or of distributed.conf for the Distributed API (`api_token`, or one in [tokens]), with `--token` or in $MALKOHA_TOKEN.',
   },
   SCOPE_MISSING: {
     retry: false,
     http: 403,
-    help: 'Use a token that has the named scope; [tokens] in cuckoo.conf gives scopes to tokens.',
+    help: 'Use a token that has the named scope; [tokens] in cuckoo.conf (or distributed.conf) gives scopes to tokens.',
   },
   FOREIGN_PAGE: {
     retry: false,
@@ -53,7 +63,7 @@ export const ERRORS = {
   RATE_LIMITED: {
     retry: true,
     http: 429,
-    help: 'Wait as long as the message says, and ask less often; `rate_limit` in cuckoo.conf is the limit.',
+    help: 'Wait as long as the message says, and ask less often; `rate_limit` in cuckoo.conf (or distributed.conf) is the limit.',
   },
   REQUEST_TOO_SLOW: {
     retry: true,
@@ -157,6 +167,11 @@ export const ERRORS = {
     http: 503,
     help: 'The database does not answer; send the request again in a moment (with an Idempotency-Key, when it submits).',
   },
+  DATABASE_NOT_OPEN: {
+    retry: true,
+    http: 503,
+    help: 'Does the database run, and may this user open it? Correct --database, or `connection` in [database] of cuckoo.conf (of the Distributed API: --db, or `db` in distributed.conf).',
+  },
   QUEUE_UNAVAILABLE: {
     retry: true,
     http: 503,
@@ -167,6 +182,46 @@ export const ERRORS = {
     http: 500,
     help: 'Guest and host speak different versions, or the sample tampered.',
   },
+  NODE_UNREACHABLE: {
+    retry: true,
+    http: 502,
+    help: 'Does the node run, is its URL right, and can this host reach it? Once it is added, `malkoha node check NAME` says where it ends.',
+  },
+  NODE_ODD: {
+    retry: true,
+    http: 502,
+    help: 'What answers there is no REST API of Malkoha, Cuckoo or CAPE: is the URL right, path and port too (CAPE: …/apiv2/)? Once it is added, `malkoha node check NAME` says what came.',
+  },
+  NODE_DENIED: {
+    retry: true,
+    http: 502,
+    help: 'Give the API token of the node with `malkoha node add NAME URL --node-token T`; with the same name for one that is there.',
+  },
+  NODE_BUSY: {
+    retry: true,
+    http: 502,
+    help: 'The node asks to be asked less often, or is full; it is tried again.',
+  },
+  NODE_REFUSED: {
+    retry: false,
+    http: 502,
+    help: 'The node does not take this task as it is; its reason is in the message.',
+  },
+  NODE_ADDRESS: {
+    retry: false,
+    http: 400,
+    help: 'Give the http:// or https:// URL of the REST API of the node, such as http://10.0.0.5:8090/.',
+  },
+  REPORT_MISSING: {
+    retry: true,
+    http: 502,
+    help: 'Is that report switched on in reporting.conf of the node? `report_formats` must name only such.',
+  },
+  REPORT_INVALID: {
+    retry: true,
+    http: 502,
+    help: 'The report did not come whole, or is not what it should be; the copy on the node is kept.',
+  },
   INTERNAL: {
     retry: false,
     http: 500,
@@ -175,7 +230,7 @@ export const ERRORS = {
   UPLOAD_TOO_LARGE: {
     retry: false,
     http: 413,
-    help: 'Raise `upload_max_size` in cuckoo.conf if the size is expected.',
+    help: 'Raise `upload_max_size` in cuckoo.conf (or distributed.conf) if the size is expected.',
   },
 } as const satisfies Record<string, { retry: boolean; http: number; help: string }>;
 

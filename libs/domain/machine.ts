@@ -52,7 +52,14 @@ export interface Requirements {
   readonly tags: readonly string[];
 }
 
-export function serves(machine: Machine, wants: Requirements): boolean {
+/** What decides which tasks a machine serves; one of an independent node may not say what label or architecture it has. */
+export interface MachineTraits extends Pick<Machine, 'name' | 'tags' | 'reserved'> {
+  readonly label: string | null;
+  readonly platform: string;
+  readonly arch: string | null;
+}
+
+export function serves(machine: MachineTraits, wants: Requirements): boolean {
   if (wants.machine !== null) return machine.label === wants.machine || machine.name === wants.machine;
   if (wants.platform !== null && machine.platform !== wants.platform) return false;
   if (wants.arch !== null && !runs(machine.arch, wants.arch)) return false;
@@ -61,7 +68,7 @@ export function serves(machine: Machine, wants: Requirements): boolean {
 }
 
 /** 64-bit systems run programs for the 32-bit processor before theirs; the other way round they do not. */
-function runs(arch: string, wanted: string): boolean {
+function runs(arch: string | null, wanted: string): boolean {
   return arch === wanted || (arch === 'x64' && wanted === 'x86');
 }
 

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { SandboxError } from '#domain/errors.js';
 import type { Requirements } from '#domain/machine.js';
 import * as scripts from './lane-scripts.js';
-import { encode, laneOf, type Lane } from './lanes.js';
+import { encode, laneOf, type Lane } from '#domain/lanes.js';
 import { within } from './within.js';
 
 /** What the lanes need to know of a task. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { Lane } from './lanes.js';
+import type { Lane } from '#domain/lanes.js';
 import { within } from './within.js';
 
 /** Says where to look; the truth is in SQL and in the lanes. A letter that is lost costs the time until the next look. */

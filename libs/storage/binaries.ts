@@ -1,21 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withinRoom } from '#domain/disk-error.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Sample } from '#domain/task.js';
 
-/** Finds hashes and type of a file while it is written. Dispose it in any case. */
-export interface FactsFollower extends Disposable {
-  /** So many bytes are in the file by now. */
-  grew(size: number): void;
+/** Finds out about a file while it is written. Dispose it in any case. */
+export interface Follower<T> extends Disposable {
+  /** So many bytes are in the file by now, and these are the last of them. */
+  grew(size: number, chunk: Uint8Array): void;
   /** The file is whole. */
-  finish(): Promise<Omit<Sample, 'id'>>;
+  finish(): Promise<T>;
 }
 
-export interface StoreOptions {
+/** Finds hashes and type; reads the file itself. */
+export interface FactsFollower extends Follower<Omit<Sample, 'id'>> {
+  grew(size: number): void;
+}
+
+export interface StoreOptions<T> {
   readonly binariesDir: string;
   readonly maxBytes: number;
-  readonly follow: (path: string) => FactsFollower;
+  readonly follow: (path: string) => Follower<T>;
 }
 
 /** Begins the name of a file that is not whole yet. */
@@ -47,40 +53,64 @@ export function binaryPath(binariesDir: string, sha256: string): string {
  */
 export async function storeSample(
   source: AsyncIterable<Uint8Array>,
-  { binariesDir, maxBytes, follow }: StoreOptions,
+  options: StoreOptions<Omit<Sample, 'id'>>,
   signal: AbortSignal,
 ): Promise<Omit<Sample, 'id'>> {
-  await mkdir(binariesDir, { recursive: true, mode: 0o700 });
-  const temporary = join(binariesDir, `${TEMPORARY}${randomUUID()}`);
-  const file = await open(temporary, 'wx', 0o440);
+  const { temporary, found } = await receive(source, options, signal);
   try {
-    using facts = follow(temporary);
-    let size = 0;
-    for await (const chunk of source) {
-      signal.throwIfAborted();
-      size += chunk.length;
-      if (size > maxBytes) {
-        throw new SandboxError('UPLOAD_TOO_LARGE', `the file is larger than ${maxBytes} bytes`);
-      }
-      await writeAll(file, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-      facts.grew(size);
-    }
-    signal.throwIfAborted();
-    const [found] = await Promise.all([facts.finish(), file.sync()]);
-    await linkOnce(temporary, binaryPath(binariesDir, found.sha256));
-    await syncFolder(binariesDir);
+    await nameUpload(temporary, options.binariesDir, found.sha256);
     return found;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
-    throw new SandboxError(
-      'NO_DISK_SPACE',
-      `The disk is full; the file could not be stored in ${binariesDir}`,
-      { cause },
-    );
   } finally {
-    await file.close();
     await rm(temporary, { force: true });
   }
+}
+
+/**
+ * Streams a sample into a temporary file, mode 0440, synced, which is the caller's to name and to remove.
+ *
+ * @throws UPLOAD_TOO_LARGE beyond `maxBytes`, NO_DISK_SPACE; nothing is left then
+ */
+export async function receive<T>(
+  source: AsyncIterable<Uint8Array>,
+  { binariesDir, maxBytes, follow }: StoreOptions<T>,
+  signal: AbortSignal,
+): Promise<{ readonly temporary: string; readonly found: T }> {
+  return withinRoom(unstored(binariesDir), async () => {
+    await mkdir(binariesDir, { recursive: true, mode: 0o700 });
+    const temporary = join(binariesDir, `${TEMPORARY}${randomUUID()}`);
+    await using file = await open(temporary, 'wx', 0o440);
+    try {
+      using facts = follow(temporary);
+      let size = 0;
+      for await (const chunk of source) {
+        signal.throwIfAborted();
+        size += chunk.length;
+        if (size > maxBytes) {
+          throw new SandboxError('UPLOAD_TOO_LARGE', `the file is larger than ${maxBytes} bytes`);
+        }
+        await writeAll(file, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+        facts.grew(size, chunk);
+      }
+      signal.throwIfAborted();
+      const [found] = await Promise.all([facts.finish(), file.sync()]);
+      return { temporary, found };
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** From now on the received file is there under its hash, also after a power cut. @throws NO_DISK_SPACE */
+export async function nameUpload(temporary: string, binariesDir: string, sha256: string): Promise<void> {
+  await withinRoom(unstored(binariesDir), async () => {
+    await linkOnce(temporary, binaryPath(binariesDir, sha256));
+    await syncFolder(binariesDir);
+  });
+}
+
+function unstored(binariesDir: string): string {
+  return `the file could not be stored in ${binariesDir}`;
 }
 
 /** `write` may take less than all, as on a disk that fills up. */

@@ -9,7 +9,7 @@ import { write } from './turns.js';
  * @throws SETUP_MISSING for tables of an earlier one, and what the database says
  */
 export async function mustTakeWrites(db: DataSource): Promise<void> {
-  await write(db, (manager) => manager.query('UPDATE workers SET paused = paused WHERE 1 = 0'));
+  await write(db, (manager) => manager.query('UPDATE migrations SET name = name WHERE 1 = 0'));
   const done = await db.query<{ readonly name: string }[]>('SELECT name FROM migrations');
   const names = new Set(done.map(({ name }) => name));
   const missing = db.migrations.map(({ name = '' }) => name).filter((name) => !names.has(name));

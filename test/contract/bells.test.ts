@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Lanes } from '#queue/lane-queue.js';
-import type { Lane } from '#queue/lanes.js';
+import type { Lane } from '#domain/lanes.js';
 import { Bells, receive, send, type Letter } from '#queue/mail.js';
 import { Cleanup } from '../../apps/cleanup.js';
 import { startRedis, type TestRedis } from '../support/redis.js';

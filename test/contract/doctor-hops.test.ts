@@ -7,7 +7,7 @@ import type { Machine, PowerState } from '#domain/machine.js';
 import { AgentClient } from '#guest/agent.js';
 import { dialTcp } from '#guest/dial.js';
 import type { Machinery } from '#machinery/machinery.js';
-import type { Verdict } from '../../apps/worker/doctor/check.js';
+import type { Verdict } from '../../apps/verdict.js';
 import { machineHops } from '../../apps/worker/doctor/machine/hops.js';
 import type { Patient } from '../../apps/worker/doctor/machine/patient.js';
 import { emulateAgent, type AgentRequest } from '../support/agent-emulator.js';

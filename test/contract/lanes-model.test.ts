@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Lanes, type QueuedTask, type Taken } from '#queue/lane-queue.js';
-import { laneOf, type Lane } from '#queue/lanes.js';
+import { laneOf, type Lane } from '#domain/lanes.js';
 import { LaneModel, type ModelTask } from '../support/lane-model.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { queued } from '../support/task.js';

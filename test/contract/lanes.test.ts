@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Lanes, type LaneSettings, type QueuedTask } from '#queue/lane-queue.js';
-import { laneOf } from '#queue/lanes.js';
+import { laneOf } from '#domain/lanes.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { queued } from '../support/task.js';
 

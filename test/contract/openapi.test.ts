@@ -5,7 +5,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ApiDocument, Schema } from '../../apps/api/openapi/document-shape.js';
 import type { Operation } from '../../apps/api/openapi/operation.js';
-import { RouteTable } from '../../apps/api/route-table.js';
+import { RouteTable } from '../../apps/http/route-table.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { answerOf, judgeBy, operationsOf, type Judge } from './rest-api/described.js';
 

@@ -14,6 +14,7 @@ import { ErrorRow } from '#storage/entities/error.entity.js';
 import { TaskRow } from '#storage/entities/task.entity.js';
 import { brokenPromises, installAudit, readAudit } from '../support/chaos/audit.js';
 import { IdleWatch } from '../support/chaos/idle-watch.js';
+import { Killer } from '../support/chaos/killer.js';
 import { crashingPostgres, crashingRedis } from '../support/chaos/services.js';
 import { Supervised } from '../support/chaos/supervised.js';
 import { build, freePort, processesOf, ROOT, SAMPLES, SHARED_GUESTS } from '../support/malkoha.js';
@@ -104,7 +105,10 @@ test(
     try {
       const accepted = new Map<number, Kind>();
       const calm = new AbortController();
-      const killing = killAtRandom([...workers, api], services, () => watch.reset(), calm.signal);
+      const killer = new Killer(() => [...workers, api, ...services], {
+        peaceMs: PEACE_MS,
+        onKill: () => watch.reset(),
+      });
       const watching = sampleUntil(watch, services, calm.signal);
       let next = 0;
       const submitter = async (): Promise<void> => {
@@ -115,8 +119,8 @@ test(
       };
       await Promise.all(Array.from({ length: SUBMITTERS }, submitter));
       await ended(db, Math.floor(TASKS * 0.9));
-      calm.abort(); // the last ones are not killed any more: they show that it heals
-      await killing;
+      calm.abort();
+      await killer.stop(); // the last ones are not killed any more: they show that it heals
       await ended(db, TASKS);
       await watching;
 
@@ -219,26 +223,6 @@ async function submit(url: string, kind: Kind): Promise<number> {
     if (answer !== null && answer.status < 500 && answer.status !== 409)
       throw new Error(`${answer.status}: ${await answer.text()}`);
     await sleep(200);
-  }
-}
-
-async function killAtRandom(
-  processes: readonly Supervised[],
-  services: readonly { crash(): Promise<void> }[],
-  onKill: () => void,
-  calm: AbortSignal,
-): Promise<void> {
-  // Each in turn, in another order every time: all are killed about as often.
-  let victims: (Supervised | (typeof services)[number])[] = [];
-  for (;;) {
-    const peace = await sleep(randomInt(...PEACE_MS), false, { signal: calm }).catch(() => true);
-    if (peace) return;
-    if (victims.length === 0) victims = [...processes, ...services];
-    const [victim] = victims.splice(randomInt(victims.length), 1);
-    onKill();
-    if (victim instanceof Supervised) victim.kill();
-    else await victim?.crash();
-    onKill();
   }
 }
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
-import type { Verdict } from '../../apps/worker/doctor/check.js';
+import type { Verdict } from '../../apps/verdict.js';
 
 const HARNESS = fileURLToPath(new URL('../support/hops-network.js', import.meta.url));
 /** Network namespaces of its own are root's to make. */

@@ -7,8 +7,9 @@ import { homePaths } from '#config/home.js';
 import { startPrivateRedis, type PrivateRedis } from '#queue/private-redis.js';
 import type { Context } from '../../apps/api/context.js';
 import { openContext } from '../../apps/api/open-context.js';
-import { createServer, TIME_LIMITS, type TimeLimits } from '../../apps/api/server.js';
+import { createServer } from '../../apps/api/server.js';
 import { Cleanup } from '../../apps/cleanup.js';
+import { TIME_LIMITS, type TimeLimits } from '../../apps/http/server.js';
 import { readText } from './conf.js';
 import { THREADS } from './threads.js';
 

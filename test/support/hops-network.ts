@@ -5,7 +5,7 @@ import { parentPort } from 'node:worker_threads';
 import type { Machine, PowerState } from '#domain/machine.js';
 import { AgentClient } from '#guest/agent.js';
 import { dialTcp } from '#guest/dial.js';
-import type { Verdict } from '../../apps/worker/doctor/check.js';
+import type { Verdict } from '../../apps/verdict.js';
 import { machineHops } from '../../apps/worker/doctor/machine/hops.js';
 import type { Reach } from '../../apps/worker/doctor/machine/patient.js';
 

@@ -9,7 +9,7 @@ import { serves, type Machine } from '#domain/machine.js';
 import type { Submission } from '#domain/task.js';
 import { fakeMachinery } from '#machinery/adapters/fake/fake.js';
 import { MachinePool } from '#machinery/pool.js';
-import { wantsOf } from '#queue/lanes.js';
+import { wantsOf } from '#domain/lanes.js';
 import { Bells, receive } from '#queue/mail.js';
 import { Queues } from '#queue/queues.js';
 import { openDatabase } from '#storage/database.js';

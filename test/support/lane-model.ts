@@ -1,4 +1,4 @@
-import { laneOf, type Lane } from '#queue/lanes.js';
+import { laneOf, type Lane } from '#domain/lanes.js';
 import type { QueuedTask } from '#queue/lane-queue.js';
 
 /** One task as the model has it: what the entry in Redis says, and its turn in its level; null: it is delayed. */

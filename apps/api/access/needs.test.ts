@@ -3,7 +3,7 @@ import { METHOD_METADATA } from '@nestjs/common/constants.js';
 import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constants.js';
 import { ApiModule } from '../api.module.js';
 import type { Context } from '../context.js';
-import { RouteTable } from '../route-table.js';
+import { RouteTable } from '../../http/route-table.js';
 
 test('every handler says which scope it needs (@Needs); one that does not needs admin', () => {
   const handlers = (ApiModule.with({} as Context, new RouteTable()).controllers ?? []).flatMap((controller) =>

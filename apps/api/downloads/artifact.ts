@@ -3,8 +3,8 @@ import { openBelow } from '#storage/open-below.js';
 import { SandboxError } from '#domain/errors.js';
 import type { FastifyReply } from 'fastify';
 import type { Context } from '../context.js';
-import { unhurried } from '../unhurried.js';
-import { whenGone } from '../when-gone.js';
+import { unhurried } from '../../http/unhurried.js';
+import { whenGone } from '../../http/when-gone.js';
 
 /**
  * Opens what `names` lead to in the artefacts of a task, or their folder; null: there is no such thing. Another host's are

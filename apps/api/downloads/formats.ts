@@ -1,31 +1,21 @@
 import { ARTIFACTS } from '#domain/artifacts.js';
-
-/** The page and the documents hold what guests said. They bring no scripts, and could not run one if they did. */
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-const DOCUMENT_POLICY = "default-src 'none'; sandbox";
+import { REPORT_TYPES, type ReportType } from '../../http/report-types.js';
 
 /** `GET /tasks/report/<id>/<format>`: a file of reports/. */
-export interface ReportFormat {
+export interface ReportFormat extends ReportType {
   readonly file: string;
-  readonly type: string;
-  /** Content-Security-Policy, for what a browser shows. */
-  readonly policy?: string;
 }
 
-export const JSON_REPORT: ReportFormat = { file: 'report.json', type: 'application/json' };
-export const HTML_REPORT: ReportFormat = {
-  file: 'report.html',
-  type: 'text/html; charset=utf-8',
-  policy: PAGE_POLICY,
-};
+export const JSON_REPORT: ReportFormat = { file: 'report.json', ...REPORT_TYPES.json };
+export const HTML_REPORT: ReportFormat = { file: 'report.html', ...REPORT_TYPES.html };
 
 export const REPORT_FORMATS: ReadonlyMap<string, ReportFormat> = new Map([
   ['json', JSON_REPORT],
   ['html', HTML_REPORT],
-  ['maec', { file: 'report.maec-1.1.xml', type: 'application/xml', policy: DOCUMENT_POLICY }],
-  ['maec5', { file: 'report.maec-5.0.json', type: 'application/json' }],
-  ['metadata', { file: 'report.metadata.xml', type: 'application/xml', policy: DOCUMENT_POLICY }],
-  ['pdf', { file: 'report.pdf', type: 'application/pdf' }],
+  ['maec', { file: 'report.maec-1.1.xml', ...REPORT_TYPES.maec }],
+  ['maec5', { file: 'report.maec-5.0.json', ...REPORT_TYPES.maec5 }],
+  ['metadata', { file: 'report.metadata.xml', ...REPORT_TYPES.metadata }],
+  ['pdf', { file: 'report.pdf', ...REPORT_TYPES.pdf }],
 ]);
 
 /** `GET /tasks/report/<id>/<format>`: an archive of what is in the analysis folder by these names. */

@@ -2,10 +2,10 @@ import { availableParallelism } from 'node:os';
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Context } from '../context.js';
-import { unhurried } from '../unhurried.js';
-import { whenGone } from '../when-gone.js';
+import { unhurried } from '../../http/unhurried.js';
+import { whenGone } from '../../http/when-gone.js';
 import { gather } from './scratch.js';
-import { sendDownload, type Label } from './send.js';
+import { sendDownload, type Label } from '../../http/send.js';
 import { Slots } from './slots.js';
 
 /** Sends what is made while it is asked for: archives. */

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { JsonLocator, type Located, type Span, type Wanted } from '#formats/json-locate.js';
-import { nothing } from './send.js';
+import { nothing } from '../../http/send.js';
 
 /** Bytes read, and looked at, before others get their turn: a report may be larger than memory. */
 const CHUNK = 64 * 1024;

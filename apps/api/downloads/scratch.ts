@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from '#domain/errors.js';
-import type { Download } from './send.js';
+import type { Download } from '../../http/send.js';
+import { openNameless, writeAll } from '../../nameless.js';
 
 /**
  * Gathers what is made while it is asked for, so that its length is known before the first byte is sent. The file has no
@@ -35,28 +36,8 @@ export async function gather(
   }
 }
 
-/** Writes a page and takes it away again. @throws what the disk says */
-export async function tryToWrite(dir: string): Promise<void> {
-  await using file = await openNameless(dir);
-  await writeAll(file, Buffer.alloc(4096));
-}
-
 /** Removes the names of a process that was killed between making a file and taking its name away. */
 export async function sweepScratch(dir: string): Promise<void> {
   const names = await readdir(dir).catch(() => []); // not made yet: nothing to sweep
   for (const name of names) await rm(join(dir, name), { force: true });
-}
-
-async function openNameless(dir: string): Promise<FileHandle> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const path = join(dir, randomUUID());
-  const file = await open(path, 'wx+', 0o600);
-  await rm(path, { force: true });
-  return file;
-}
-
-/** `write` may take less than all, as on a disk that fills up. */
-async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
-  let at = 0;
-  while (at < bytes.length) at += (await file.write(bytes, at)).bytesWritten;
 }

@@ -7,13 +7,12 @@ import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import { readSnapshots } from '../../metrics/snapshots.js';
 import type { Context } from '../context.js';
 import { mustHaveSpace } from '../../disk.js';
-import { tryToWrite } from '../downloads/scratch.js';
+import type { Check } from '../../http/readiness.js';
+import { VERSION } from '../../version.js';
+import { tryToWrite } from '../../nameless.js';
 
 /** Seconds without a round of the reconciler, which runs every ten seconds. */
 const RECONCILE_LATE_S = 300;
-
-/** Resolves with a remark, or null; rejects when it is not as it must be. */
-export type Check = () => Promise<string | null>;
 
 /** All that an analysis needs, each looked at where it is, not where it was. */
 export function checksOf(by: Context): Readonly<Record<string, Check>> {
@@ -66,6 +65,14 @@ async function reconciler(by: Context): Promise<null> {
   if (ago > RECONCILE_LATE_S)
     throw new SandboxError('WORKER_LOST', `no worker has reconciled for ${Math.round(ago)} s`);
   return null;
+}
+
+/** Remarks on workers whose version is not that of this API. */
+export async function skew({ workers }: Context): Promise<string | null> {
+  const others = (await workers.list()).filter((one) => isAlive(one) && one.version !== VERSION);
+  if (others.length === 0) return null;
+  const named = others.map(({ name, version }) => `${name} (${version})`).join(', ');
+  return `these workers are of another version than this API, ${VERSION}: ${named}`;
 }
 
 /** Seconds since any worker last did; null: none has. */

@@ -31,5 +31,3 @@ export const ready = z
       },
     ],
   });
-
-export type ReadyAnswer = z.infer<typeof ready>;

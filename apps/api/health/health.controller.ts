@@ -1,12 +1,11 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { callerOf } from '../access/caller.js';
-import { Needs, Unlimited } from '../access/needs.js';
+import { Needs, Unlimited } from '../../http/access/needs.js';
+import { Readiness } from '../../http/readiness.js';
+import { readyAnswer, type ReadyAnswer } from '../../http/ready-answer.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
 import { getLive, getReady } from './health.docs.js';
-import type { ReadyAnswer } from './health-schema.js';
-import { Readiness } from './readiness.js';
 
 @Controller('health')
 export class HealthController {
@@ -31,18 +30,6 @@ export class HealthController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ReadyAnswer> {
-    const { ready, checks, warnings } = await this.readiness.now();
-    void reply.status(ready ? 200 : 503);
-    const status = ready ? 'ready' : 'not ready';
-    return this.#mayRead(request) ? { status, checks: { ...checks }, warnings: [...warnings] } : { status };
-  }
-
-  /** The gate asks for no token here, so it is asked here what the given one may. */
-  #mayRead(request: FastifyRequest): boolean {
-    const { tokens } = this.by.settings;
-    if (tokens.length === 0) return true;
-    const { token } = callerOf(request);
-    const { scopes = [] } = tokens.find(({ name }) => name === token) ?? {};
-    return scopes.includes('read') || scopes.includes('admin');
+    return readyAnswer(this.readiness, { request, reply, tokens: this.by.settings.tokens });
   }
 }

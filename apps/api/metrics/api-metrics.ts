@@ -1,12 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { Gauge, Registry } from 'prom-client';
+import { meterRequests, RequestTimes } from '../../http/request-times.js';
 import { watchProcess } from '../../metrics/process-metrics.js';
 import { seriesOf, type MetricJson } from '../../metrics/series.js';
-import { RequestTimes } from './request-times.js';
-
-/** The route of a path that is not there. */
-const NONE = 'none';
 
 /** What this process of the API counts. */
 export class ApiMetrics implements AsyncDisposable {
@@ -27,20 +24,7 @@ export class ApiMetrics implements AsyncDisposable {
 
   /** Times each request that is answered, but event streams: they last as long as their clients like. */
   meter(fastify: FastifyInstance): void {
-    fastify.addHook('onResponse', (request, reply, done) => {
-      if (!this.#streaming.has(reply.raw)) {
-        // A client may call any path, and with many methods: only those that are there become series.
-        const { url: route = NONE } = request.routeOptions;
-        const method = route === NONE ? NONE : request.method;
-        this.#requests.observe({
-          route,
-          method,
-          status: reply.statusCode,
-          seconds: reply.elapsedTime / 1000,
-        });
-      }
-      done();
-    });
+    meterRequests(fastify, this.#requests, ({ raw }) => this.#streaming.has(raw));
   }
 
   /** An event stream is open until its answer closes. */

@@ -1,19 +1,17 @@
-import { Gauge, Registry } from 'prom-client';
 import { MACHINE_STATES } from '#domain/machine.js';
 import { TASK_STATUSES } from '#domain/task.js';
 import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { within } from '#queue/within.js';
+import { entriesOf, Gauges, healthGauges } from '../../metrics/gauges.js';
 import type { MetricJson } from '../../metrics/series.js';
 import { seriesOf } from '../../metrics/series.js';
 import { partsOf, readSnapshots } from '../../metrics/snapshots.js';
-import { VERSION } from '../../version.js';
 import type { Context } from '../context.js';
 import { diskSpace } from '../../disk.js';
 import { isAlive, mustAnswer, reconciledAgo } from '../health/checks.js';
-import type { Readiness } from '../health/readiness.js';
+import type { Readiness } from '../../http/readiness.js';
 import { boundLanes, type LaneDepth } from './lanes.js';
 
-type Labels = Readonly<Record<string, string>>;
 type Parts = readonly (readonly MetricJson[])[];
 
 /**
@@ -23,7 +21,7 @@ type Parts = readonly (readonly MetricJson[])[];
 export async function labSeries(by: Context, readiness: Readiness): Promise<Parts> {
   const gauges = new Gauges();
   const looked = await Promise.allSettled([
-    health(readiness, gauges),
+    healthGauges(readiness, gauges),
     tasks(by, gauges),
     workers(by, gauges),
     disk(by, gauges),
@@ -33,33 +31,6 @@ export async function labSeries(by: Context, readiness: Readiness): Promise<Part
   ]);
   const workerParts = looked.flatMap((one) => (one.status === 'fulfilled' ? (one.value ?? []) : []));
   return [await seriesOf(gauges.registry), ...workerParts];
-}
-
-/** Gauges of one scrape. */
-class Gauges {
-  readonly registry = new Registry();
-
-  set(name: string, help: string, values: readonly (readonly [Labels, number])[]): void {
-    const labelNames = Object.keys(values[0]?.[0] ?? {});
-    const gauge = new Gauge({ name, help, labelNames, registers: [this.registry] });
-    for (const [labels, value] of values) gauge.set(labels, value);
-  }
-
-  one(name: string, help: string, value: number): void {
-    this.set(name, help, [[{}, value]]);
-  }
-}
-
-async function health(readiness: Readiness, gauges: Gauges): Promise<void> {
-  const { ready, checks, warnings } = await readiness.now();
-  gauges.one('malkoha_ready', '1: a task would be taken and run now.', Number(ready));
-  gauges.set(
-    'malkoha_health',
-    'What /health/ready looks at; 1: it is as it must be.',
-    Object.entries(checks).map(([check, { ok }]) => [{ check }, Number(ok)]),
-  );
-  gauges.one('malkoha_health_warnings', 'What /health/ready warns of.', warnings.length);
-  gauges.set('malkoha_build_info', 'Version of this API.', [[{ version: VERSION }, 1]]);
 }
 
 async function tasks(by: Context, gauges: Gauges): Promise<void> {
@@ -142,8 +113,4 @@ async function counted(by: Context, gauges: Gauges): Promise<Parts> {
   if (ago !== null)
     gauges.one('malkoha_reconciler_age_seconds', 'Since any worker last reconciled SQL and the queues.', ago);
   return partsOf(all);
-}
-
-function entriesOf(label: string, values: Readonly<Record<string, number>>): (readonly [Labels, number])[] {
-  return Object.entries(values).map(([name, value]) => [{ [label]: name }, value]);
 }

@@ -6,7 +6,7 @@ import {
   type ZodOpenApiOperationObject,
   type ZodOpenApiOverride,
 } from 'zod-openapi';
-import type { Route } from '../route-table.js';
+import type { Route } from '../../http/route-table.js';
 import { CUCKOO_VERSION } from '../status-schema.js';
 import { ALWAYS, FORM, OPEN } from './common-answers.js';
 import type { ApiDocument } from './document-shape.js';

@@ -1,8 +1,8 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
-import { RouteTable } from '../route-table.js';
+import { RouteTable } from '../../http/route-table.js';
 import { buildDocument } from './document.js';
 import { getDocument, getPage } from './openapi.docs.js';
 import { Describe } from './operation.js';

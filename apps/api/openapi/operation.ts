@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { oas31, ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject } from 'zod-openapi';
-import { addRouteConfig } from '../route-config.js';
+import { addRouteConfig } from '../../http/route-config.js';
 
 /** Areas of the API, in the order of the document. */
 export const TAGS = {

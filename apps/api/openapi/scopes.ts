@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Scope } from '#domain/scope.js';
-import type { NeededScope } from '../access/needs.js';
+import type { NeededScope } from '../../http/access/needs.js';
 import type { Schemas } from './operation.js';
 
 /** Every scope that an operation may need, as the values of its path's parameters decide. */

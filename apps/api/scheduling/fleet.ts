@@ -4,7 +4,7 @@ import type { WorkerRow } from '#storage/entities/worker.entity.js';
 import type { Machines } from '#storage/machines.js';
 import type { Workers } from '#storage/workers.js';
 import { isAlive as isHeard } from '../health/checks.js';
-import { cached, shared } from '../shared.js';
+import { cached, shared } from '../../http/shared.js';
 
 /** Milliseconds that the machines of a submission may be old: a lab's machines change by the day. */
 const RECENT_MS = 1_000;

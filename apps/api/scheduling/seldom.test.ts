@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { cached } from '../shared.js';
+import { cached } from '../../http/shared.js';
 import { Seldom } from './seldom.js';
 
 beforeEach(() => {

@@ -1,9 +1,9 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { send } from '#queue/mail.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { problem } from '../problem.js';
+import { problem } from '../../http/problem.js';
 import { VERSION } from '../../version.js';
 import { workerViews } from './worker-view.js';
 import { drainWorker, listWorkers } from './workers.docs.js';

@@ -3,10 +3,10 @@ import { reason, SandboxError } from '#domain/errors.js';
 import { serves } from '#domain/machine.js';
 import type { Submission } from '#domain/task.js';
 import type { MachineRow } from '#storage/entities/machine.entity.js';
-import { once, type Once, type RequestMark } from '#storage/idempotency.js';
+import { once, type RequestMark } from '#storage/idempotency.js';
 import { toMachine } from '#storage/machines.js';
 import type { Context } from '../context.js';
-import { problem } from '../problem.js';
+import { answerOf } from '../../http/idempotency-key.js';
 
 /** A task that was just stored: what the queue and the machines need to know of it. */
 export interface Stored extends Submission {
@@ -43,12 +43,6 @@ export async function accept<T>(
   await enqueue(tasks, by);
   if (impossible > 0) by.repair.ring();
   return answerOf(result);
-}
-
-/** @throws 422 */
-export function answerOf<T>(result: Once<T>): T {
-  if (result.kind !== 'another request') return result.answer;
-  throw problem(422, 'This Idempotency-Key was used for another request: choose a new key for a new request');
 }
 
 /** Tells of tasks that were just stored, and puts them into the queues. */

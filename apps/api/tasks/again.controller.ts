@@ -1,11 +1,11 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { formatOptions, parseOptions, type Submission, type Task } from '#domain/task.js';
 import { insertTask } from '#storage/insert-task.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseCount, readId } from '../paths.js';
-import { notFound, problem } from '../problem.js';
+import { parseCount, readId } from '../../http/paths.js';
+import { notFound, problem } from '../../http/problem.js';
 import { accept } from './accept.js';
 import { rebootTask, rereportTask, rescheduleTask } from './again.docs.js';
 import { examineAgain, isStored, replace, submissionOf } from './again.js';

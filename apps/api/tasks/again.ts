@@ -2,7 +2,7 @@ import { reason } from '#domain/errors.js';
 import type { Submission, Task, TaskStatus } from '#domain/task.js';
 import { replaceTask } from '#storage/reschedule.js';
 import type { Context } from '../context.js';
-import { problem } from '../problem.js';
+import { problem } from '../../http/problem.js';
 import { enqueue } from './accept.js';
 
 /** Their analysis is done, and stored. */

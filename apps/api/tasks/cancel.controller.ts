@@ -1,11 +1,11 @@
 import { Controller, HttpCode, Param, Post } from '@nestjs/common';
 import { ERRORS, reason } from '#domain/errors.js';
 import { send } from '#queue/mail.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { cancelTask } from './cancel.docs.js';
 
 const CANCELLED = `Cancelled by a request [CANCELLED] ${ERRORS.CANCELLED.help}`;

@@ -1,19 +1,19 @@
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { insertSample, insertTask } from '#storage/insert-task.js';
-import { callerOf } from '../access/caller.js';
-import { Needs } from '../access/needs.js';
+import { callerOf } from '../../http/access/caller.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { mustHaveSpace } from '../../disk.js';
-import { readForm } from '../form.js';
+import { readForm } from '../../http/form.js';
 import { Describe } from '../openapi/operation.js';
-import { problem } from '../problem.js';
-import { whenGone } from '../when-gone.js';
+import { problem } from '../../http/problem.js';
+import { whenGone } from '../../http/when-gone.js';
 import { accept } from './accept.js';
 import { createFile } from './create.docs.js';
 import { ALREADY_SUBMITTED, createdOne, type Created } from './created.js';
-import { markOf, readKey } from './idempotency-key.js';
-import { boolean, readSubmission } from './submission.js';
+import { markOf, readKey } from '../../http/idempotency-key.js';
+import { boolean, readSubmission } from '../../http/submission.js';
 import { linkTarget, storeUpload, type Upload } from './upload.js';
 
 @Controller('tasks/create/file')

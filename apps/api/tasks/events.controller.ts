@@ -3,13 +3,13 @@ import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TASK_STATUSES, TERMINAL, type TaskStatus } from '#domain/task.js';
 import { parseEventId } from '#queue/events.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import type { ApiMetrics } from '../metrics/api-metrics.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
-import { whenGone } from '../when-gone.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
+import { whenGone } from '../../http/when-gone.js';
 import { allEvents, taskEvents } from './event-stream.js';
 import { streamAll, streamOne } from './events.docs.js';
 

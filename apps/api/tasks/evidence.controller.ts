@@ -3,14 +3,14 @@ import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { SandboxError } from '#domain/errors.js';
 import { listFolder, openIn } from '#storage/open-below.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { openArtifact } from '../downloads/artifact.js';
 import { filesIn } from '../downloads/members.js';
-import { BINARY, sendFile } from '../downloads/send.js';
+import { BINARY, sendFile } from '../../http/send.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { getFullMemory, getMemory, getPcap, listMemory } from './evidence.docs.js';
 
 const noDump = () => problem(404, 'Memory dump not found');

@@ -1,7 +1,7 @@
 import { TASK_STATUSES } from '#domain/task.js';
 import type { ListPlace, TaskFilter } from '#storage/task-details.js';
-import { parseCount } from '../paths.js';
-import { problem } from '../problem.js';
+import { parseCount } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { parseCursor } from './cursor.js';
 
 export interface ListQuery {

@@ -3,7 +3,7 @@ import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import type { Span } from '#formats/json-locate.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { openArtifact, openSample } from '../downloads/artifact.js';
 import { COMPRESSIONS, type Compression } from '../downloads/compress.js';
@@ -17,12 +17,13 @@ import {
 import { Gatherer } from '../downloads/gatherer.js';
 import { analysisMembers } from '../downloads/members.js';
 import { findElement, sendParts, summarize } from '../downloads/report-part.js';
-import { sendFile } from '../downloads/send.js';
+import { ARCHIVE_TYPE } from '../../http/report-types.js';
+import { sendFile } from '../../http/send.js';
 import { tarOf } from '../downloads/tar.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
-import { whenGone } from '../when-gone.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
+import { whenGone } from '../../http/when-gone.js';
 import { getReport, getReportPage, getSummary } from './report.docs.js';
 import { readWait, untilEnded } from './wait.js';
 
@@ -117,7 +118,7 @@ export class ReportController {
     const sample = (sha256: string) => openSample(this.by, reply, sha256);
     const bytes = COMPRESSIONS[packing](tarOf(analysisMembers(folder, sample, takes)));
     await this.gatherer.send(reply, bytes, {
-      type: 'application/x-tar; charset=UTF-8',
+      type: ARCHIVE_TYPE,
       name: `${id}-${name}.${packing}`,
     });
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ARCHIVE_TYPE } from '../../http/report-types.js';
 import { ARCHIVE_FORMATS, REPORT_FORMATS } from '../downloads/formats.js';
 import { content, json, refused } from '../openapi/answers.js';
 import { PARTS, PARTS_HEADERS } from '../openapi/common-answers.js';
@@ -52,7 +53,7 @@ export const getReport: Operation = {
       description: 'As it is stored.',
       content: {
         ...json(z.union([report, z.unknown()])).content,
-        ...content([...OTHER_TYPES, 'application/x-tar; charset=UTF-8']).content,
+        ...content([...OTHER_TYPES, ARCHIVE_TYPE]).content,
       },
     },
     ...PARTS,

@@ -1,9 +1,9 @@
 import type { FailedFilter } from '#storage/failed-tasks.js';
 import type { ListPlace } from '#storage/task-details.js';
-import { parseCount, parseId } from '../paths.js';
-import { problem } from '../problem.js';
+import { parseCount, parseId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { place } from './list-query.js';
-import { boolean, given, text, type Fields } from './submission.js';
+import { boolean, given, text, type Fields } from '../../http/submission.js';
 
 /** Tasks of one request when the client does not say, and at most: each is a transaction. */
 const AT_ONCE = { usual: 100, most: 500 } as const;

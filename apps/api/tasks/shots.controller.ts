@@ -3,16 +3,16 @@ import { Controller, Get, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { ARTIFACTS } from '#domain/artifacts.js';
 import { listFolder, openIn } from '#storage/open-below.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { openArtifact } from '../downloads/artifact.js';
 import { Gatherer } from '../downloads/gatherer.js';
 import { filesIn } from '../downloads/members.js';
-import { sendFile } from '../downloads/send.js';
+import { sendFile } from '../../http/send.js';
 import { zipOf } from '../downloads/zip.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { getShot, getShots } from './shots.docs.js';
 
 @Controller('tasks/screenshots')

@@ -1,5 +1,4 @@
-/** Characters of a URL. */
-export const URL_LIMIT = 8192;
+import { URL_LIMIT } from '../../http/submission.js';
 
 /** MD5, SHA-1, SHA-256, SHA-512. */
 const HASH = /^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})$/i;

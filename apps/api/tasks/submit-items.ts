@@ -4,8 +4,8 @@ import type { Unpacked } from '#archives/unpack.js';
 import { quoted } from '#domain/quoted.js';
 import { binaryPath, storeSample } from '#storage/binaries.js';
 import type { Context } from '../context.js';
-import { archiveName } from '../file-name.js';
-import { problem } from '../problem.js';
+import { archiveName } from '../../http/file-name.js';
+import { problem } from '../../http/problem.js';
 import { readStrings } from './strings.js';
 import type { Upload } from './upload.js';
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { plainDate } from '#domain/plain-date.js';
 import type { Sample, Task } from '#domain/task.js';
 import type { Guest, TaskDetails } from '#storage/task-details.js';
-import { plainDate, plainDateOrNull } from '../dates.js';
+import { plainDateOrNull } from '../../http/dates.js';
 import type { GuestView, SampleView, TaskView } from './task-schema.js';
 
 /** A task as GET /tasks/view and /tasks/list show it: keys, nulls and date format are a contract. */

@@ -1,13 +1,14 @@
 import { Controller, Get, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { deadline } from '#domain/deadline.js';
+import { quoted } from '#domain/quoted.js';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { readId } from '../paths.js';
-import { problem } from '../problem.js';
-import { whenGone } from '../when-gone.js';
+import { readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
+import { whenGone } from '../../http/when-gone.js';
 import type { TaskView } from './task-schema.js';
 import { taskView } from './task-view.js';
 import { deleteTask, viewTask } from './tasks.docs.js';
@@ -40,10 +41,14 @@ export class TasksController {
   @Get('delete/:id')
   @Needs('admin')
   @Describe(deleteTask)
-  async delete(@Param('id') idText: string): Promise<{ status: 'OK' }> {
+  async delete(@Param('id') idText: string, @Query('status') only?: unknown): Promise<{ status: 'OK' }> {
     const id = readId(idText);
     const status = await this.by.tasks.status(id);
     if (status === null) throw problem(404, 'Task not found');
+    if (only !== undefined && only !== status) {
+      const said = typeof only === 'string' ? only : 'several at once';
+      throw problem(409, `The task is ${status}, not ${quoted(said)}: it was not deleted`);
+    }
     if (status === 'running' || !(await this.#take(id, status))) {
       throw problem(500, 'The task is currently being processed, cannot delete');
     }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TASK_STATUSES } from '#domain/task.js';
 import { done, json, refused } from '../openapi/answers.js';
 import type { Operation } from '../openapi/operation.js';
 import { taskId, wait } from '../openapi/parameters.js';
@@ -18,9 +19,16 @@ export const deleteTask: Operation = {
   summary: 'Deletes a task and its analysis',
   text: 'The sample stays.',
   path: { id: taskId },
+  query: {
+    status: z.enum(TASK_STATUSES).meta({
+      description: 'Delete it only while it has this status: `pending` takes back what has not begun to run.',
+      examples: ['pending'],
+    }),
+  },
   answers: {
     200: done(),
     404: refused('Task not found'),
+    409: refused('The task is running, not "pending": it was not deleted'),
     500: refused('The task is currently being processed, cannot delete'),
   },
 };

@@ -4,7 +4,7 @@ import type { MultipartFile } from '@fastify/multipart';
 import type { Sample } from '#domain/task.js';
 import { storeSample } from '#storage/binaries.js';
 import type { Context } from '../context.js';
-import { baseName } from '../file-name.js';
+import { baseName } from '../../http/file-name.js';
 
 /** A file that is in storage/binaries, and the name a task calls it by. */
 export interface Upload {

@@ -1,7 +1,7 @@
 import { deadline } from '#domain/deadline.js';
 import { TERMINAL } from '#domain/task.js';
 import type { Context } from '../context.js';
-import { problem } from '../problem.js';
+import { problem } from '../../http/problem.js';
 
 /** Seconds a request may wait for a change. */
 const MAX_WAIT_S = 60;

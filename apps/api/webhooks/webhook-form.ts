@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
 import type { NewWebhook } from '#storage/webhooks.js';
-import { readFields } from '../json-form.js';
-import { problem } from '../problem.js';
+import { readFields } from '../../http/json-form.js';
+import { problem } from '../../http/problem.js';
 import { mustBeOutside } from './address.js';
 import { eventName } from './message.js';
 import { isSecret, makeSecret, SECRET_FORM } from './signature.js';

@@ -2,11 +2,11 @@ import { Controller, Delete, Get, HttpCode, Param, Post, Query, Req } from '@nes
 import type { FastifyRequest } from 'fastify';
 import type { DeliveryRow } from '#storage/entities/delivery.entity.js';
 import type { WebhookRow } from '#storage/entities/webhook.entity.js';
-import { Needs } from '../access/needs.js';
+import { Needs } from '../../http/access/needs.js';
 import { Context } from '../context.js';
 import { Describe } from '../openapi/operation.js';
-import { parseCount, readId } from '../paths.js';
-import { problem } from '../problem.js';
+import { parseCount, readId } from '../../http/paths.js';
+import { problem } from '../../http/problem.js';
 import { eventName, messageId } from './message.js';
 import { readWebhook } from './webhook-form.js';
 import type { DeliveryView, WebhookView } from './webhook-schema.js';

@@ -45,6 +45,9 @@ const REDIS: HostPackage = {
   why: 'the task queue (a private one is started; the system service is not used)',
 };
 
+/** What a private queue needs. */
+export const QUEUE_PACKAGES: readonly HostPackage[] = [REDIS];
+
 /** What a lab with this machinery needs. */
 export function labPackages(machinery: readonly MachineryName[]): readonly HostPackage[] {
   return [...machinery.flatMap((name) => MACHINERY_PACKAGES[name]), REDIS];

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { reason } from '#domain/errors.js';
 import { portOwner } from '../../ports.js';
-import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured, RunningLab } from './context.js';
 import { machinesOnInterfaces } from './own-machines.js';
 

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Finding } from '../../finding.js';
-import { examine, fail, ok, warn, type Check } from './check.js';
+import { fail, ok, warn } from '../../verdict.js';
+import { examine, type Check } from './check.js';
 
 async function found(checks: readonly Check[], signal = new AbortController().signal): Promise<Finding[]> {
   const all: Finding[] = [];

@@ -1,9 +1,7 @@
 import { deadline } from '#domain/deadline.js';
 import { reason } from '#domain/errors.js';
 import type { Finding } from '../../finding.js';
-
-/** What a check says; the rest of the finding is known without it. */
-export type Verdict = Pick<Finding, 'status' | 'found' | 'fix'> & Partial<Pick<Finding, 'check' | 'machine'>>;
+import { fail, type Verdict } from '../../verdict.js';
 
 export interface Check {
   readonly name: string;
@@ -17,22 +15,6 @@ export interface Check {
 
 /** Everything that only asks the kernel or a program on this host answers long before. */
 const DEFAULT_MS = 15_000;
-
-export function ok(found: string): Verdict {
-  return { status: 'ok', found, fix: null };
-}
-
-export function warn(found: string, fix: string): Verdict {
-  return { status: 'warn', found, fix };
-}
-
-export function fail(found: string, fix: string): Verdict {
-  return { status: 'fail', found, fix };
-}
-
-export function skipped(found: string): Verdict {
-  return { status: 'skipped', found, fix: null };
-}
 
 /** One after the other. What is wrong with a check itself is a finding, too, and keeps none of the others from running. */
 export async function* examine(checks: Iterable<Check>, signal: AbortSignal): AsyncGenerator<Finding> {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Host } from './context.js';
 import { programPath, runProgram } from './program.js';
 

@@ -6,7 +6,7 @@ import { Findings, told } from '#config/findings.js';
 import { readTexts } from '#config/layers.js';
 import { settingsOf, type Settings } from '#config/settings.js';
 import { reason } from '#domain/errors.js';
-import { fail, ok, warn, type Verdict } from './check.js';
+import { fail, ok, warn, type Verdict } from '../../verdict.js';
 import { ourName } from './owner.js';
 
 const CORRECT = 'correct the line; conf/ in the source holds every key with its default';

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
-import { fail, ok, skipped, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured, Host } from './context.js';
 import { machinesOnInterfaces, needsRooter } from './own-machines.js';
 import { ourName } from './owner.js';

@@ -4,7 +4,8 @@ import { reason } from '#domain/errors.js';
 import { builtImage, type GuestImage } from '#guest/image/build.js';
 import { readSaved, verifyTemplate } from '#machinery/adapters/qemu/parts.js';
 import { readAuthority } from '../networks.js';
-import { fail, ok, type Check, type Verdict } from './check.js';
+import { fail, ok, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured } from './context.js';
 
 /** Reading a template of some gigabytes from a slow disk. */

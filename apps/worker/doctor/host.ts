@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableMemoryMb } from '../memory.js';
 import { diskSpace } from '../../disk.js';
-import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured, Host } from './context.js';
 import { nearestFolder } from './folders.js';
 

@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { reason } from '#domain/errors.js';
 import { chooseAccelerator } from '#machinery/adapters/qemu/accelerator.js';
-import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured } from './context.js';
 import { defaultImage } from './guest.js';
 import { ourName } from './owner.js';

@@ -1,7 +1,8 @@
 import { homePaths } from '#config/home.js';
 import type { Finding } from '../../finding.js';
 import { addressChecks } from './addresses.js';
-import { examine, skipped, type Check } from './check.js';
+import { skipped } from '../../verdict.js';
+import { examine, type Check } from './check.js';
 import { captureCheck } from './capture.js';
 import { clockCheck } from './clock.js';
 import { readConfiguration } from './configuration.js';

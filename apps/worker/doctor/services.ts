@@ -3,7 +3,8 @@ import { ERRORS, reason } from '#domain/errors.js';
 import { lookAtRedis } from '#queue/look.js';
 import { lookAtDatabase } from '#storage/database.js';
 import { openBucket } from '../../open-artifacts.js';
-import { fail, ok, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured } from './context.js';
 
 /** Milliseconds: an operator waits for an answer here, not for a database that starts. */

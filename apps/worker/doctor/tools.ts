@@ -1,5 +1,6 @@
 import { HOST_PACKAGES } from '#guest/image/recipe.js';
-import { fail, ok, skipped, warn, type Check, type Verdict } from './check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../verdict.js';
+import type { Check } from './check.js';
 import type { Configured } from './context.js';
 import { tcpdumpPath } from './capture.js';
 import { isLocal } from './libvirt.js';

@@ -134,6 +134,14 @@ export const TASKS: readonly Row[] = [
     status: 500,
     json: { message: 'The task is currently being processed, cannot delete' },
   },
+  {
+    says: 'delete with a status takes back what has it, and only that',
+    given: 'reported',
+    ask: 'GET /tasks/delete/{id}?status=pending',
+    status: 409,
+    json: { message: 'The task is reported, not "pending": it was not deleted' },
+    then: [{ ask: 'GET /tasks/delete/{id}?status=reported', status: 200 }],
+  },
   { says: '§3.8 delete of an unknown id', ask: 'GET /tasks/delete/999999', ...TASK_MISSING },
 
   {

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { serves } from '#domain/machine.js';
 import type { LaneDepth } from '#queue/lane-queue.js';
-import { wantsOf } from '#queue/lanes.js';
+import { wantsOf } from '#domain/lanes.js';
 import type { Queues } from '#queue/queues.js';
 import { workerIsGone } from '#queue/worker-id.js';
 import { toMachine, Machines } from '#storage/machines.js';

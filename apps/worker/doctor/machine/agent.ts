@@ -1,7 +1,7 @@
 import { deadline } from '#domain/deadline.js';
 import { reason, SandboxError } from '#domain/errors.js';
 import type { AgentInfo } from '#guest/answers.js';
-import { fail, ok, warn, type Verdict } from '../check.js';
+import { fail, ok, warn, type Verdict } from '../../../verdict.js';
 import { isOlder } from '../tools.js';
 import type { Patient } from './patient.js';
 

@@ -1,6 +1,6 @@
 import { deadline } from '#domain/deadline.js';
 import { reason, SandboxError } from '#domain/errors.js';
-import { fail, ok, skipped, type Verdict } from '../check.js';
+import { fail, ok, skipped, type Verdict } from '../../../verdict.js';
 import { askAgent } from './agent.js';
 import type { Patient } from './patient.js';
 import { interfaceThere, reachAgent } from './reach-agent.js';

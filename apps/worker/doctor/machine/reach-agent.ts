@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deadline } from '#domain/deadline.js';
 import { reason } from '#domain/errors.js';
 import { dialTcp } from '#guest/dial.js';
-import { fail, ok, skipped, type Verdict } from '../check.js';
+import { fail, ok, skipped, type Verdict } from '../../../verdict.js';
 import { addressesOf, ask, contains, interfaceNames, neighbours } from './neighbours.js';
 import type { Patient, Reach } from './patient.js';
 

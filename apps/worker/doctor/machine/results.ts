@@ -9,7 +9,7 @@ import type { AgentInfo } from '#guest/answers.js';
 import { bytes } from '#guest/body.js';
 import { guestFolder, variable } from '#guest/guest-path.js';
 import { ownAddresses } from '#network/bridged/interfaces.js';
-import { fail, ok, skipped, warn, type Verdict } from '../check.js';
+import { fail, ok, skipped, warn, type Verdict } from '../../../verdict.js';
 import type { Patient } from './patient.js';
 
 /** Seconds that the guest's attempt takes at most. */

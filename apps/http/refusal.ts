@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorCode } from '#domain/errors.js';
+import type { Presentation } from './presentation.js';
 
 /** An error as a client is told it. */
 export interface Refusal {
@@ -19,13 +20,18 @@ export interface Asked {
 const ERRORS_PAGE = 'urn:malkoha:errors';
 
 /**
- * `{"message"}`, as Cuckoo's clients know it, or for a client that asks for `application/problem+json` that.
+ * What the API's clients know, or for a client that asks for `application/problem+json` that.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
-export function refusalBody(refusal: Refusal, { accept = '', url }: Asked): { type: string; body: Buffer } {
+export function refusalBody(
+  refusal: Refusal,
+  { accept = '', url }: Asked,
+  presentation: Presentation,
+): { type: string; body: Buffer } {
   const { status, message, code } = refusal;
-  if (!acceptsProblem(accept)) return { type: 'application/json', body: json({ message }) };
+  if (!acceptsProblem(accept))
+    return { type: 'application/json', body: json(presentation.error(refusal, url)) };
   const kind =
     code === undefined
       ? { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error' }

@@ -20,7 +20,7 @@ export interface FilesWanted {
 }
 
 /**
- * The form's fields, the first of a name; files as `files` wants them.
+ * The form's fields, the first of a name, but all of those in `lists`, joined by commas; files as `files` wants them.
  * A part with an empty file name is a field (clients send URLs so), but for `file` and `files`.
  *
  * @throws 400, 413, 415
@@ -28,8 +28,9 @@ export interface FilesWanted {
 export async function readForm(
   request: FastifyRequest,
   files?: FilesWanted,
+  lists: readonly string[] = [],
 ): Promise<ReadonlyMap<string, string>> {
-  if (request.body instanceof URLSearchParams) return firstOfEach(request.body);
+  if (request.body instanceof URLSearchParams) return byName(request.body, lists);
   if (!request.isMultipart()) {
     throw problem(415, 'Send a form: multipart/form-data or application/x-www-form-urlencoded');
   }
@@ -54,7 +55,7 @@ export async function readForm(
   } catch (error) {
     throw isParserError(error) ? problem(400, `The form is broken: ${error.message}`, error) : error;
   }
-  return firstOfEach(fields);
+  return byName(fields, lists);
 }
 
 function options(wantsFiles: boolean) {
@@ -75,9 +76,16 @@ function options(wantsFiles: boolean) {
   };
 }
 
-function firstOfEach(pairs: Iterable<readonly [string, string]>): ReadonlyMap<string, string> {
+function byName(
+  pairs: Iterable<readonly [string, string]>,
+  lists: readonly string[],
+): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
-  for (const [name, value] of pairs) if (!fields.has(name)) fields.set(name, value);
+  for (const [name, value] of pairs) {
+    const before = fields.get(name);
+    if (before === undefined) fields.set(name, value);
+    else if (lists.includes(name)) fields.set(name, `${before},${value}`);
+  }
   return fields;
 }
 

@@ -38,3 +38,10 @@ test('where chunks end means nothing', async () => {
     }),
   );
 });
+
+test('a line and a message have an end', async () => {
+  const mebibyte = 'x'.repeat(1024 * 1024);
+  await expect(read('data: ', mebibyte)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+  await expect(read(`data: ${mebibyte}\ndata: x\n`)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+  expect(await read(`data: ${'x'.repeat(1000)}\n\n`.repeat(2000))).toHaveLength(2000);
+});

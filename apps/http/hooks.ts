@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError, FastifyInstance } from 'fastify';
+import type { Presentation } from './presentation.js';
 import { refusalBody, type Refusal } from './refusal.js';
 
 /** On every answer, whatever its status: clients of Cuckoo have seen these since 2012. */
-export const HEADERS = {
-  server: 'Machete Server',
+const HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'x-xss-protection': '1; mode=block',
@@ -14,9 +14,10 @@ export const HEADERS = {
   expires: '0',
 } as const;
 
-export function addHeaders(fastify: FastifyInstance): void {
+export function addHeaders(fastify: FastifyInstance, { server }: Presentation): void {
+  const headers = { server, ...HEADERS };
   fastify.addHook('onRequest', async (_request, reply) => {
-    reply.headers(HEADERS);
+    reply.headers(headers);
   });
   fastify.addHook('onSend', async (_request, reply) => {
     // Fastify adds a charset; some clients compare the whole text.
@@ -27,7 +28,11 @@ export function addHeaders(fastify: FastifyInstance): void {
 }
 
 /** Bytes that are not HTTP, or too many, or too late: Node's parser gave up, there is no request to answer. */
-export function answerGarbage(error: ConnectionError, socket: Socket): void {
+export function garbageAnswer(presentation: Presentation): (error: ConnectionError, socket: Socket) => void {
+  return (error, socket) => answerGarbage(error, socket, presentation);
+}
+
+function answerGarbage(error: ConnectionError, socket: Socket, presentation: Presentation): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -35,8 +40,9 @@ export function answerGarbage(error: ConnectionError, socket: Socket): void {
   const refusal = refusalOf(error.code);
   // The headers may be among the bytes that came.
   const [, accept] = /^accept:(.*)$/im.exec(bytesOf(error).toString('latin1')) ?? [];
-  const { type, body } = refusalBody(refusal, { accept });
+  const { type, body } = refusalBody(refusal, { accept }, presentation);
   const headers = Object.entries({
+    server: presentation.server,
     ...HEADERS,
     'content-type': type,
     'content-length': String(body.length),

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Injectable } from '@nestjs/common';
 import { SandboxError } from '#domain/errors.js';
-import { VERSION } from '../../version.js';
-import { Context } from '../context.js';
-import { checksOf, isAlive, type Check } from './checks.js';
 
 /** Milliseconds a check may take. */
 const CHECK_MS = 2000;
 /** Milliseconds an answer is given again. */
 const KEEP_MS = 1000;
+
+/** Resolves with a remark, or null; rejects when it is not as it must be. */
+export type Check = () => Promise<string | null>;
 
 export interface Checked {
   readonly ok: boolean;
@@ -22,16 +21,16 @@ export interface Health {
   readonly warnings: readonly string[];
 }
 
-/** Whether the lab can take a task and run it. However many ask, it is looked at once a second. */
-@Injectable()
+/** Whether all is as it must be. However many ask, it is looked at once a second. */
 export class Readiness {
   readonly #checks: readonly (readonly [name: string, check: Check])[];
-  readonly #skew: Check;
+  readonly #warning: Check;
   #last: { readonly at: number; readonly health: Promise<Health> } | null = null;
 
-  constructor(by: Context) {
-    this.#checks = Object.entries(checksOf(by)).map(([name, check]) => [name, once(check)]);
-    this.#skew = once(() => skew(by));
+  /** @param warning what an operator should know all the same */
+  constructor(checks: Readonly<Record<string, Check>>, warning: Check = async () => null) {
+    this.#checks = Object.entries(checks).map(([name, check]) => [name, once(check)]);
+    this.#warning = once(warning);
   }
 
   async now(): Promise<Health> {
@@ -44,7 +43,7 @@ export class Readiness {
     const [done, warned] = await Promise.all([
       Promise.all(this.#checks.map(async ([name, check]) => [name, await checked(check)] as const)),
       // Why it is not known, the check of the database tells.
-      Promise.race([this.#skew(), sleep(CHECK_MS, null, { ref: false })]).catch(() => null),
+      Promise.race([this.#warning(), sleep(CHECK_MS, null, { ref: false })]).catch(() => null),
     ]);
     return {
       ready: done.every(([, { ok }]) => ok),
@@ -87,11 +86,4 @@ function why(error: unknown): string {
   const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
   const known = driverError?.code ?? code;
   return typeof known === 'string' ? `it does not work: ${known}` : 'it does not work';
-}
-
-async function skew({ workers }: Context): Promise<string | null> {
-  const others = (await workers.list()).filter((one) => isAlive(one) && one.version !== VERSION);
-  if (others.length === 0) return null;
-  const named = others.map(({ name, version }) => `${name} (${version})`).join(', ');
-  return `these workers are of another version than this API, ${VERSION}: ${named}`;
 }

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { RequestMark } from '#storage/idempotency.js';
-import { callerOf } from '../access/caller.js';
-import { problem } from '../problem.js';
+import type { Once, RequestMark } from '#storage/idempotency.js';
+import { callerOf } from './access/caller.js';
+import { problem } from './problem.js';
 import type { Fields } from './submission.js';
-import type { Upload } from './upload.js';
 
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
@@ -28,9 +27,10 @@ export function readKey(request: FastifyRequest): IdempotencyKey | null {
 
 /** Everything that a submission says. */
 export interface Said {
-  readonly endpoint: 'file' | 'url' | 'submit';
+  /** Which of several it was sent to. */
+  readonly endpoint: string;
   readonly fields: Fields;
-  readonly uploads?: readonly Upload[];
+  readonly uploads?: readonly { readonly name: string; readonly sample: { readonly sha256: string } }[];
 }
 
 /** How this request is known when it comes again; null without a key. */
@@ -43,4 +43,10 @@ export function markOf(
   const files = uploads.map(({ name, sample }) => [name, sample.sha256]);
   const text = JSON.stringify([endpoint, pairs, files]);
   return { ...key, fingerprint: createHash('sha256').update(text).digest('hex') };
+}
+
+/** @throws 422 when the key was another request's */
+export function answerOf<T>(result: Once<T>): T {
+  if (result.kind !== 'another request') return result.answer;
+  throw problem(422, 'This Idempotency-Key was used for another request: choose a new key for a new request');
 }

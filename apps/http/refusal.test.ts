@@ -1,11 +1,12 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { refusalBody } from './refusal.js';
+import { CUCKOO } from './presentation.js';
+import { refusalBody, type Asked, type Refusal } from './refusal.js';
 
 const PROBLEM = 'application/problem+json';
 const refusal = { status: 507, message: 'Only 1 MB is free', code: 'NO_DISK_SPACE' } as const;
-const parsed = (...args: Parameters<typeof refusalBody>): unknown =>
-  JSON.parse(String(refusalBody(...args).body));
+const bodyOf = (refused: Refusal, asked: Asked) => refusalBody(refused, asked, CUCKOO);
+const parsed = (refused: Refusal, asked: Asked): unknown => JSON.parse(String(bodyOf(refused, asked).body));
 
 test.each([
   undefined,
@@ -16,14 +17,14 @@ test.each([
   `${PROBLEM};q=0`,
   `${PROBLEM}; q=0.0`,
 ])('who accepts %j gets {message} and nothing else', (accept) => {
-  const { type, body } = refusalBody(refusal, { accept, url: '/x' });
+  const { type, body } = bodyOf(refusal, { accept, url: '/x' });
   expect([type, String(body)]).toEqual(['application/json', '{"message":"Only 1 MB is free"}']);
 });
 
 test.each([PROBLEM, `application/json, ${PROBLEM}`, `Application/Problem+JSON ; q=0.5`, `${PROBLEM};q=0.01`])(
   'who accepts %j gets a problem',
   (accept) => {
-    expect(refusalBody(refusal, { accept }).type).toBe(PROBLEM);
+    expect(bodyOf(refusal, { accept }).type).toBe(PROBLEM);
   },
 );
 

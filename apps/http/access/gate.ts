@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import type { CuckooSettings } from '#config/cuckoo-settings.js';
 import type { NamedToken } from '#config/tokens.js';
 import { SandboxError } from '#domain/errors.js';
 import type { Scope } from '#domain/scope.js';
@@ -9,10 +8,21 @@ import { Keyring } from './keyring.js';
 import { changesSomething, neededScope } from './needs.js';
 import { createRateLimit } from './rate-limit.js';
 
+export interface GateSettings {
+  /** The name it is called by. */
+  readonly host: string;
+  readonly tokens: readonly NamedToken[];
+  /** Requests of one client in a minute; 0 = any number. */
+  readonly rateLimit: number;
+}
+
 /** What every request passes before any of its body is read, also one to a path that does not exist. */
-export async function addGate(fastify: FastifyInstance, { api, tokens }: CuckooSettings): Promise<void> {
+export async function addGate(
+  fastify: FastifyInstance,
+  { host, tokens, rateLimit }: GateSettings,
+): Promise<void> {
   const keyring = new Keyring(tokens);
-  const mustNotHurry = await createRateLimit(fastify, api.rate_limit);
+  const mustNotHurry = await createRateLimit(fastify, rateLimit);
   fastify.addHook('onRequest', async (request, reply) => {
     const { headers } = request;
     const token = keyring.find(headers.authorization);
@@ -22,7 +32,7 @@ export async function addGate(fastify: FastifyInstance, { api, tokens }: CuckooS
     // Before it is refused for its token: guesses are counted too.
     if (!admitted || request.routeOptions.config.unlimited !== true) await mustNotHurry(request, reply);
     if (needed !== 'none') keyring.mustAdmit(token);
-    if (token === null) mustCallUsByName(headers, api.host);
+    if (token === null) mustCallUsByName(headers, host);
     if (needed === null) return;
     if (token !== null && needed !== 'none') mustHave(token, needed);
     if (changesSomething(request)) mustBeOurPage(headers);

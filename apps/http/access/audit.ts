@@ -11,10 +11,18 @@ interface Made {
   readonly reboot_id?: unknown;
 }
 
+/** Nodes whose names are not in the path. */
+const nodes = new WeakMap<FastifyRequest, string>();
+
+/** The request is about the node of this name. */
+export function auditNode(request: FastifyRequest, name: string): void {
+  nodes.set(request, name);
+}
+
 /**
  * One log line `audit` for every request that would change something, refused or not. Its fields, always all of them:
  * `token` (name or null), `client` (address), `method`, `path` (the route's pattern), `task` (id in the path, or null),
- * `made` (ids of tasks it made), `status`.
+ * `node` (name in the path, or of the node to be made, or null), `made` (ids of tasks it made), `status`.
  */
 export function addAudit(fastify: FastifyInstance, log: Log): void {
   const made = new WeakMap<FastifyRequest, readonly number[]>();
@@ -25,13 +33,15 @@ export function addAudit(fastify: FastifyInstance, log: Log): void {
   fastify.addHook('onResponse', async (request, reply) => {
     if (!changesSomething(request)) return;
     const { token, address } = callerOf(request);
-    const { id = '' } = request.params as { id?: string };
+    const { id = '', name = null } = request.params as { id?: string; name?: string };
+    const { url = '' } = request.routeOptions;
     log('info', 'audit', {
       token,
       client: address,
       method: request.method,
-      path: request.routeOptions.url,
+      path: url,
       task: parseId(id),
+      node: nodes.get(request) ?? (url.includes('/node/:name') ? name : null),
       made: made.get(request) ?? [],
       status: reply.statusCode,
     });

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { HttpException } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { problem } from '../problem.js';
+import { problem } from './problem.js';
 import { isKnown, rangeHolds, readRange } from './range.js';
 
 /** What is not to be looked at, as Cuckoo labels it. */

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Requirements } from '#domain/machine.js';
+import type { Requirements } from './machine.js';
 import { laneOf, OPEN_LANE, wantsOf } from './lanes.js';
 
 /** Names as hostile clients write them: what separates the parts of a lane, of a Redis key and of an entry. */

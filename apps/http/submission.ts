@@ -1,13 +1,15 @@
 import { parseBool } from '#config/field.js';
 import { formatOptions, parseOptions, type Submission } from '#domain/task.js';
-import { parseClock } from '../dates.js';
-import { problem } from '../problem.js';
+import { parseClock } from './dates.js';
+import { problem } from './problem.js';
 
 export type Fields = ReadonlyMap<string, string>;
 
 /** Characters of the short fields (machine, package …) and of the long ones (options, custom). */
 const SHORT = 255;
 const LONG = 65_536;
+/** Characters of a URL. */
+export const URL_LIMIT = 8192;
 /** PostgreSQL's and SQLite's integer column. */
 const INT_MAX = 2_147_483_647;
 
@@ -38,6 +40,16 @@ export function readSubmission(
     clock: parseClock(given(fields, 'clock') ?? ''),
     submitter,
   };
+}
+
+/** @throws 400, 413 */
+export function readUrl(fields: Fields): string {
+  const url = (fields.get('url') ?? '').trim();
+  if (url === '') throw problem(400, 'The URL is missing: send it as the form field "url"');
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(url)) throw problem(400, '"url" holds a control character');
+  if (url.length > URL_LIMIT) throw problem(413, `"url" is longer than ${URL_LIMIT} characters`);
+  return url;
 }
 
 /** @throws 400 */

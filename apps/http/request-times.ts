@@ -1,6 +1,9 @@
-import type { MetricJson } from '../../metrics/series.js';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { MetricJson } from '../metrics/series.js';
 
 const NAME = 'malkoha_http_request_seconds';
+/** The route of a path that is not there. */
+const NONE = 'none';
 const BOUNDS = [...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5], ...[1, 2.5, 5, 10, 30, 60]];
 
 export interface Answered {
@@ -57,4 +60,21 @@ export class RequestTimes {
       }),
     };
   }
+}
+
+/** Times each request that is answered, but those that `isLeftOut`. */
+export function meterRequests(
+  fastify: FastifyInstance,
+  times: RequestTimes,
+  isLeftOut: (reply: FastifyReply) => boolean = () => false,
+): void {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    if (!isLeftOut(reply)) {
+      // A client may call any path, and with many methods: only those that are there become series.
+      const { url: route = NONE } = request.routeOptions;
+      const method = route === NONE ? NONE : request.method;
+      times.observe({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
+    }
+    done();
+  });
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, reason, SandboxError } from '#domain/errors.js';
 import { isDatabaseAway } from '#storage/away.js';
 import type { Log } from '../log.js';
+import type { Presentation } from './presentation.js';
 import { refusalBody, type Refusal } from './refusal.js';
 import type { RouteTable } from './route-table.js';
 
@@ -15,6 +16,7 @@ interface Answer extends Refusal {
 export class ErrorFilter implements ExceptionFilter {
   constructor(
     private readonly routes: RouteTable,
+    private readonly presentation: Presentation,
     private readonly log: Log,
   ) {}
 
@@ -32,10 +34,8 @@ export class ErrorFilter implements ExceptionFilter {
     if (status >= 500)
       this.log('error', reason(error), { path: request.url, status, ...(code !== undefined && { code }) });
     if (allow !== undefined) void reply.header('allow', allow);
-    const { type, body } = refusalBody(refusal, {
-      accept: request.headers.accept,
-      url: request.originalUrl,
-    });
+    const asked = { accept: request.headers.accept, url: request.originalUrl };
+    const { type, body } = refusalBody(refusal, asked, this.presentation);
     void reply.status(status).header('content-type', type).send(body);
   }
 
@@ -60,11 +60,17 @@ export class ErrorFilter implements ExceptionFilter {
     const status = error.getStatus();
     if (typeof body === 'object' && Object.keys(body).join() === 'message') {
       const { message } = body as { message: string };
-      return { status, message, ...(status === 400 && { code: 'BAD_REQUEST' }) };
+      return { status, message, ...codeOf(status, error.cause) };
     }
     // Nest's own: no such route, or a route with another method.
     const methods = status === 404 ? this.routes.methods(request.url) : [];
     if (methods.length > 0) return { status: 405, message: 'Method not allowed', allow: methods.join(', ') };
     return { status, message: status === 404 ? 'Not found' : error.message };
   }
+}
+
+/** What help there is for it: an old status with old words may stand for an error of ours. */
+function codeOf(status: number, cause: unknown): Pick<Refusal, 'code'> {
+  if (status === 400) return { code: 'BAD_REQUEST' };
+  return cause instanceof SandboxError ? { code: cause.code } : {};
 }

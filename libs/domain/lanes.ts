@@ -1,4 +1,4 @@
-import type { Requirements } from '#domain/machine.js';
+import type { Requirements } from './machine.js';
 
 /** A canonical name for "needs the same of a machine": tasks of one lane are served in one order. */
 export type Lane = string;
