@@ -1,3 +1,6 @@
+import { DISTRIBUTED_HELP, NODE_HELP } from './help-texts/nodes.js';
+import { CONNECTION_HELP, EXIT_HELP, HOME_HELP, PLACES_HELP } from './help-texts/parts.js';
+
 /** What a command module exports. */
 export interface Command {
   /** Returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted. */
@@ -10,23 +13,6 @@ interface CommandEntry {
   /** Text of `help COMMAND`. */
   readonly help: string;
 }
-
-const HOME_HELP = `  --home DIR        home folder: configuration, storage, guests
-                    (default: $MALKOHA_HOME, else ~/.malkoha)`;
-
-const CONNECTION_HELP = `${HOME_HELP}
-  --host H, --port P   ask the daemon at this address, not the one that runs on
-                    the home folder, or at the address in its cuckoo.conf
-  --token T         API token (default: $MALKOHA_TOKEN, else api_token in that
-                    cuckoo.conf unless --host is given)`;
-
-const PLACES_HELP = `  --queue URL       Redis of the lab: redis://… or unix:///… (default: [queue]
-                    connection in cuckoo.conf, else that of the home folder)
-  --database URL    database of the lab: postgresql://… or sqlite:///… (default:
-                    [database] connection in cuckoo.conf, else a file there)`;
-
-const EXIT_HELP = `Exit code: 0 done, 1 it failed (the reason is on stderr), 2 wrong usage,
-130 interrupted.`;
 
 /** Every command, in the order `help` shows them. Adding one = a file in commands/ and a row here. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -114,6 +100,11 @@ ${PLACES_HELP}
 ${HOME_HELP}
 
 ${EXIT_HELP}`,
+  },
+  distributed: {
+    summary: 'one REST API before several nodes (Malkoha, Cuckoo, CAPE)',
+    load: () => import('./commands/distributed.js'),
+    help: DISTRIBUTED_HELP,
   },
   rooter: {
     summary: 'open routes for guests on bridges; runs as root',
@@ -246,6 +237,11 @@ prepare   make the template that a machine of qemu.conf starts from: go to its
 ${CONNECTION_HELP}
 
 ${EXIT_HELP}`,
+  },
+  node: {
+    summary: 'add, list, check, disable, remove … nodes of the Distributed API',
+    load: () => import('./commands/node.js'),
+    help: NODE_HELP,
   },
   status: {
     summary: 'tell whether a daemon is up, and how busy it is',

@@ -1,8 +1,9 @@
+import { loadDistributed } from '#config/distributed-settings.js';
 import { homePaths, withArtifacts, type HomePaths } from '#config/home.js';
 import { loadSettings } from '#config/settings.js';
 import { SandboxError } from '#domain/errors.js';
 import { confVariables } from '../conf-variables.js';
-import { addressUrl } from './address.js';
+import { addressUrl, type Address } from './address.js';
 import { Client } from './client.js';
 import { interruptible } from './interrupt.js';
 import { daemonFile, readDaemon } from './lab/lockfile.js';
@@ -41,24 +42,38 @@ export interface Endpoint {
 
 /** The options, over cuckoo.conf of the home folder. @throws USAGE, CONFIG_INVALID */
 export async function findEndpoint(values: ConnectionValues, home: HomePaths): Promise<Endpoint> {
-  if (values.host !== undefined && !/^[\w.:-]+$/.test(values.host)) {
-    throw new SandboxError(
-      'USAGE',
-      `--host takes a name or an IP address, and --port a port, not ${JSON.stringify(values.host)}`,
-    );
-  }
-  const port = wholeNumber('port', values.port, { min: 1, max: 65_535 });
+  mustNameHost(values);
   const { cuckoo: conf } = (await loadSettings(home.conf, confVariables(home.dir))).settings;
-  // The token of this home is for its own daemon; a host that was named must not be shown it.
-  const own = values.host === undefined ? conf.cuckoo.api_token : '';
   return {
-    host: values.host ?? conf.api.host,
-    port: port ?? conf.api.port,
-    token: values.token ?? process.env['MALKOHA_TOKEN'] ?? (own || undefined),
+    ...over(values, { host: conf.api.host, port: conf.api.port, token: conf.cuckoo.api_token }),
     guarded: conf.cuckoo.api_token !== '' || conf.tokens.length > 0,
     analyses: withArtifacts(home, conf.artifacts.location).analyses,
+  };
+}
+
+/** What the options say, over what a home folder has for its own daemon. */
+function over(
+  values: ConnectionValues,
+  own: { readonly host: string; readonly port: number; readonly token: string },
+): Pick<Endpoint, 'host' | 'port' | 'token' | 'named'> {
+  const port = wholeNumber('port', values.port, { min: 1, max: 65_535 });
+  // The token of this home is for its own daemon; a host that was named must not be shown it.
+  const token = values.host === undefined && own.token !== '' ? own.token : undefined;
+  return {
+    host: values.host ?? own.host,
+    port: port ?? own.port,
+    token: values.token ?? process.env['MALKOHA_TOKEN'] ?? token,
     named: values.host !== undefined || values.port !== undefined,
   };
+}
+
+/** @throws USAGE */
+function mustNameHost({ host }: ConnectionValues): void {
+  if (host === undefined || /^[\w.:-]+$/.test(host)) return;
+  throw new SandboxError(
+    'USAGE',
+    `--host takes a name or an IP address, and --port a port, not ${JSON.stringify(host)}`,
+  );
 }
 
 interface Session {
@@ -77,9 +92,30 @@ export async function withClient(
   work: (session: Session) => Promise<number>,
 ): Promise<number> {
   const home = homePaths(homeFolder(values.home));
-  const { host, port, token, named } = await findEndpoint(values, home);
-  const running = named ? null : await readDaemon(daemonFile(home));
-  const address = { url: running?.url ?? addressUrl(host, port), token };
+  return withAddress(await addressOf(await findEndpoint(values, home), daemonFile(home)), work);
+}
+
+/** The same of the Distributed API, whose file is distributed.conf. */
+export async function withController(
+  values: ConnectionValues,
+  work: (session: Session) => Promise<number>,
+): Promise<number> {
+  mustNameHost(values);
+  const home = homePaths(homeFolder(values.home));
+  const { host, port, apiToken: token } = (await loadDistributed(home, confVariables(home.dir))).settings;
+  const endpoint = over(values, { host, port, token });
+  return withAddress(await addressOf(endpoint, home.distributed.daemon), work);
+}
+
+async function addressOf(
+  { host, port, token, named }: Pick<Endpoint, 'host' | 'port' | 'token' | 'named'>,
+  daemon: string,
+): Promise<Address> {
+  const running = named ? null : await readDaemon(daemon);
+  return { url: running?.url ?? addressUrl(host, port), token };
+}
+
+function withAddress(address: Address, work: (session: Session) => Promise<number>): Promise<number> {
   const progress = createProgress();
   // The daemon goes on after a Ctrl-C: there is nothing to hand back, and nothing to say.
   const onFirst = (): void => {};

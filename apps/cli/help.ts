@@ -18,7 +18,7 @@ export function help(name: string | undefined): number {
 }
 
 function overview(): string {
-  const rows = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const rows = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)}${summary}`);
   return `usage: malkoha COMMAND [options]
 
 Runs suspicious files and URLs in real virtual machines and reports what they did.

@@ -59,6 +59,17 @@ export function machineNames(
   throw new SandboxError('USAGE', `${command}: name ${how} (\`malkoha machine list\` shows them)`);
 }
 
+/** The arguments of a command about nodes: at least one, at most `most`. @throws USAGE */
+export function nodeNames(
+  command: string,
+  positionals: readonly string[],
+  most = Infinity,
+): readonly string[] {
+  if (positionals.length > 0 && positionals.length <= most) return positionals;
+  const how = most === 1 ? 'one node by its name' : 'at least one node';
+  throw new SandboxError('USAGE', `${command}: name ${how} (\`malkoha node list\` shows them)`);
+}
+
 /** For commands that only take options. @throws USAGE */
 export function noArguments(command: string, positionals: readonly string[]): void {
   if (positionals[0] !== undefined)

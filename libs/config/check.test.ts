@@ -54,3 +54,23 @@ test('all problems of all files are told at once, and files nobody reads', () =>
     expect.stringContaining('/c/conf/rooting.conf: is not read'),
   ]);
 });
+
+test('distributed.conf is read too, though only the process that needs it stops for it', () => {
+  expect(check({ 'distributed.conf': '[distributed]\nport = x' }).problems).toEqual([
+    '/c/conf/distributed.conf:2: [distributed] port = "x": expected a whole number from 0 to 65535',
+  ]);
+});
+
+test('samples and reports need a folder each, however it is written, and a key that is nearly one is told', () => {
+  const lines = (reports: string) =>
+    `[distributed]\nsamples_directory = /s/x\nreports_directory = ${reports}\nreport_format = json\n`;
+  expect(check({ 'distributed.conf': lines('/s/./x/') })).toEqual({
+    problems: [
+      '/c/conf/distributed.conf:3: [distributed] reports_directory is samples_directory, too: each needs a folder of its own',
+    ],
+    notes: [
+      '/c/conf/distributed.conf:4: [distributed] report_format is not a known key; did you mean "report_formats"?',
+    ],
+  });
+  expect(check({ 'distributed.conf': lines('/s/y') }).problems).toEqual([]);
+});

@@ -1,16 +1,17 @@
-import { basename, join } from 'node:path';
+import { basename, join, normalize } from 'node:path';
+import { distributedSettings } from './distributed-conf.js';
 import { CONF_NAMES, type ConfName } from './files.js';
 import type { Findings } from './findings.js';
 import type { Variables } from './ini.js';
 import { customFolder, layersOf, type ConfTexts } from './layers.js';
 import { MACHINERIES, machineryNames } from './machineries.js';
 import { hasOwnNetwork } from './qemu-conf.js';
-import { placeOf } from './read-conf.js';
+import { placeOf, type ConfSource } from './read-conf.js';
 import { settingsOf, type Settings } from './settings.js';
 
 /**
- * All that can be said of a folder of .conf files without looking at the host: what settingsOf finds, and what only a start
- * would tell: machinery that is unknown or has no machines, result servers that guests cannot reach, files nobody reads.
+ * All that can be said of a folder of .conf files without looking at the host: what settingsOf finds, what is wrong with
+ * distributed.conf, and what only a start would tell: machinery that is unknown or has no machines, result servers that guests cannot reach, files nobody reads.
  */
 export function checkConf(
   confDir: string,
@@ -20,6 +21,7 @@ export function checkConf(
 ): Settings {
   const settings = settingsOf(confDir, texts, findings, variables);
   checkMachinery(confDir, texts, settings, findings);
+  checkDistributed(layersOf(confDir, 'distributed', texts, variables), findings);
   noteUnread(confDir, texts, findings);
   return settings;
 }
@@ -60,6 +62,15 @@ function checkMachinery(
       );
     }
   }
+}
+
+function checkDistributed(source: ConfSource, findings: Findings): void {
+  const { samplesDirectory: samples, reportsDirectory: reports } = distributedSettings(source, findings);
+  if (samples === '' || normalize(`${samples}/`) !== normalize(`${reports}/`)) return;
+  findings.problem(
+    placeOf(source, 'distributed', 'reports_directory'),
+    `[distributed] reports_directory is samples_directory, too: each needs a folder of its own`,
+  );
 }
 
 /** Files of a driver that is not there, or of a misspelt name. */

@@ -176,9 +176,9 @@ export function unusedKeys<K extends string>(
   return Object.fromEntries(keys) as Record<K, Field<string>>;
 }
 
-/** Does the value of an unused key ask for something that is not there? `off` is as good as `no`. */
+/** Does the value of an unused key ask for something that is not there? `off` is as good as `no`; of numbers each is another. */
 export function asksInVain({ used, usual }: Field<unknown>, value: string): boolean {
   if (used || usual.includes(value.toLowerCase())) return false;
   const wish = parseBool(value);
-  return wish === undefined || !usual.some((word) => parseBool(word) === wish);
+  return wish === undefined || !usual.some((word) => !/^\d+$/.test(word) && parseBool(word) === wish);
 }

@@ -1,5 +1,6 @@
 import { AUXILIARY_CONF } from './auxiliary-conf.js';
 import { CUCKOO_CONF } from './cuckoo-conf.js';
+import { DISTRIBUTED_CONF } from './distributed-conf.js';
 import { FAKE_CONF, FAKE_MACHINES_DOC } from './fake-conf.js';
 import type { Section } from './field.js';
 import { KVM_CONF, KVM_MACHINE } from './kvm-conf.js';
@@ -70,6 +71,12 @@ export const CONF_FILES = {
   memory: {
     title: "Malkoha: keys of Cuckoo's for memory. None has an effect.",
     schema: MEMORY_CONF,
+  },
+  distributed: {
+    title:
+      'Malkoha: one REST API before several nodes (`malkoha distributed`). The keys are those of Cuckoo and CAPE where they have\none; [nodes], [retention], [queue] and [tokens] are our own.',
+    schema: DISTRIBUTED_CONF,
+    more: TOKENS_DOC,
   },
 } as const satisfies Record<string, ConfFile>;
 

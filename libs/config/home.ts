@@ -29,6 +29,14 @@ export interface HomePaths {
     readonly socket: string;
     readonly pidFile: string;
   };
+  /** Of `malkoha distributed`, which may run beside a lab on the same home. */
+  readonly distributed: {
+    /** dist.db, and what distributed.conf names by a relative path. */
+    readonly dir: string;
+    /** Which process it is. */
+    readonly daemon: string;
+    readonly redis: HomePaths['redis'];
+  };
 }
 
 /**
@@ -64,5 +72,14 @@ export function homePaths(home: string): HomePaths {
     guests: at('guests'),
     logs: at('logs'),
     redis: { dir: at('redis'), socket: at('run', 'redis.sock'), pidFile: at('run', 'redis.pid') },
+    distributed: {
+      dir: at('distributed'),
+      daemon: at('run', 'distributed.json'),
+      redis: {
+        dir: at('distributed', 'redis'),
+        socket: at('run', 'distributed.sock'),
+        pidFile: at('run', 'distributed.pid'),
+      },
+    },
   };
 }

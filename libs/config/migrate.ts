@@ -92,11 +92,21 @@ const RENAMED: readonly (readonly [...Key, to: string])[] = [
   ['reporting', 'mattermost', 'hash-filename', 'hash_filename'],
 ];
 
-/** What must stay the other sandbox's: written to, or spoken with, it would break both. */
+const ITS_DATABASE = 'not imported, the database of the other sandbox';
+const ITS_FOLDER = 'not imported, the folder of the other sandbox';
+
+/** What must stay the other sandbox's, in cuckoo.conf and distributed.conf: written to, or spoken with, it would break both. */
 const LEFT: readonly (readonly [section: string, key: string, why: string])[] = [
-  ['database', 'connection', 'not imported, the database of the other sandbox'],
+  ['database', 'connection', ITS_DATABASE],
   ['cuckoo', 'rooter', 'not imported, the socket of the other sandbox'],
+  ['distributed', 'db', ITS_DATABASE],
+  ['distributed', 'database', ITS_DATABASE],
+  ['distributed', 'samples_directory', ITS_FOLDER],
+  ['distributed', 'reports_directory', ITS_FOLDER],
 ];
+
+/** Files that have such keys. */
+export const WITH_OWN_PLACES = ['cuckoo', 'distributed'] as const;
 
 /**
  * Files of Cuckoo 0.4 to 2.0.7 and CAPE as they are written today. Lines are renamed where they stand; of a line that moved a
@@ -115,17 +125,20 @@ export function migrate(given: ReadonlyMap<string, string>): {
   moveSnifferInterface(files, changes);
   moveVpns(files, changes);
   for (const machinery of ['qemu', 'kvm', 'virtualbox']) renameMachines(files, machinery, changes);
-  const left = leaveOthers(files.get('cuckoo') ?? '');
-  if (files.has('cuckoo')) files.set('cuckoo', left.text);
-  return { files, changes: [...changes, ...left.changes.map((change) => `cuckoo.conf: ${change}`)] };
+  for (const name of WITH_OWN_PLACES) {
+    const left = leaveOthers(files.get(name) ?? '');
+    if (files.has(name)) files.set(name, left.text);
+    changes.push(...left.changes.map((change) => `${name}.conf: ${change}`));
+  }
+  return { files, changes };
 }
 
-/** Of a cuckoo.conf, or a layer of it. */
+/** Of a cuckoo.conf or a distributed.conf, or a layer of one. */
 export function leaveOthers(given: string): { text: string; changes: readonly string[] } {
   let text = given;
   const changes: string[] = [];
   for (const [section, key, why] of LEFT) {
-    if (valueOf(new Map([['cuckoo', text]]), ['cuckoo', section, key]) === '') continue;
+    if (valueOf(new Map([['any', text]]), ['any', section, key]) === '') continue;
     const without = commentOut(text, section, key, why);
     if (without !== text) changes.push(`[${section}] ${key} is ${why}`);
     text = without;

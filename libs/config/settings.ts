@@ -2,6 +2,7 @@ import { auxiliarySettings, type AuxiliarySettings } from './auxiliary-conf.js';
 import { cuckooSettings, type CuckooSettings } from './cuckoo-settings.js';
 import { fakeSettings, type FakeSettings } from './fake-conf.js';
 import { Findings, told } from './findings.js';
+import { deepFreeze } from './freeze.js';
 import type { Variables } from './ini.js';
 import { kvmSettings, type KvmSettings } from './kvm-conf.js';
 import type { ConfName } from './files.js';
@@ -90,12 +91,4 @@ function refuseNamesakes(settings: Settings, place: { file: string }, findings: 
       }
     }
   }
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    Object.values(value).forEach(deepFreeze);
-  }
-  return value;
 }

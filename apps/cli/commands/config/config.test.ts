@@ -73,6 +73,10 @@ describe('config import', () => {
     expect(await conf('cuckoo.conf')).toContain(
       '# not imported, the database of the other sandbox: connection = postgresql://cape:',
     );
+    const { out } = await malkoha('config', 'import', fixture('cape'), '--force');
+    expect(out).toContain(
+      'to set  ~/conf/distributed.conf: [distributed] needs report_formats, samples_directory and reports_directory before it starts\n',
+    );
     // Again: nothing differs, so nothing is replaced.
     expect((await malkoha('config', 'import', fixture('cape'))).code).toBe(0);
   });

@@ -1,10 +1,13 @@
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { checkConf } from '#config/check.js';
+import { distributedSettings } from '#config/distributed-conf.js';
+import { missingKeys, words } from '#config/distributed-settings.js';
 import { CONF_NAMES } from '#config/files.js';
 import { Findings } from '#config/findings.js';
 import { homePaths } from '#config/home.js';
+import type { Variables } from '#config/ini.js';
 import { customFolder, layersOf, readTexts, type ConfTexts } from '#config/layers.js';
-import { leaveOthers, migrate } from '#config/migrate.js';
+import { leaveOthers, migrate, WITH_OWN_PLACES } from '#config/migrate.js';
 import { SandboxError } from '#domain/errors.js';
 import { confVariables } from '../../../conf-variables.js';
 import { confFolder } from '../../conf/folder.js';
@@ -44,11 +47,22 @@ export async function run(args: readonly string[]): Promise<number> {
   for (const change of changes) print(`changed ${visible(change)}`);
   for (const file of left) print(`left    ${visible(file)}: nothing here reads it`);
 
+  const all: ConfTexts = new Map([...there, ...made]);
+  const variables = confVariables(dir);
   const findings = new Findings();
-  checkConf(to, new Map([...there, ...made]), findings, confVariables(dir));
+  checkConf(to, all, findings, variables);
   showFindings(findings);
+  if ([...made.keys()].some((file) => /\/distributed\.conf/.test(file))) tellMissing(to, all, variables);
   print(`${visible(to)}: ${counted(findings)}`);
   return findings.problems.length === 0 ? 0 : 1;
+}
+
+/** What `malkoha distributed` will not start without: folders of the other sandbox do not come over. */
+function tellMissing(to: string, texts: ConfTexts, variables: Variables): void {
+  const source = layersOf(to, 'distributed', texts, variables);
+  const keys = missingKeys(distributedSettings(source, new Findings()));
+  if (keys.length > 0)
+    print(`to set  ${visible(source.file)}: [distributed] needs ${words(keys)} before it starts`);
 }
 
 /** The files as they will be in the home, by their paths there. */
@@ -67,8 +81,12 @@ function imported(from: string, to: string, texts: ConfTexts) {
     const custom = relative(customFolder(from), file);
     const target = custom.startsWith('..') ? join(to, relative(from, file)) : join(customFolder(to), custom);
     if (text === undefined) continue;
-    const layer = basename(file).startsWith('cuckoo.conf') || dirname(file).endsWith('cuckoo.conf.d');
-    if (layer && file !== join(from, 'cuckoo.conf')) {
+    const layer = WITH_OWN_PLACES.some(
+      (name) =>
+        file !== join(from, `${name}.conf`) &&
+        (basename(file).startsWith(`${name}.conf`) || dirname(file).endsWith(`${name}.conf.d`)),
+    );
+    if (layer) {
       const left = leaveOthers(text);
       made.set(target, left.text);
       others.push(...left.changes.map((change) => `${relative(to, target)}: ${change}`));
