@@ -12,7 +12,8 @@ const LIBS = new URL('../../libs/', import.meta.url);
 /** `#machinery/pool.js` and `./pool.js` are written; pool.ts is there. */
 export async function resolve(specifier, context, next) {
   const from = specifier.startsWith('#') ? new URL(specifier.slice(1), LIBS) : null;
-  const near = specifier.startsWith('.') ? new URL(specifier, context.parentURL) : null;
+  // An absolute one is what a process was told to run.
+  const near = /^(\.|file:)/.test(specifier) ? new URL(specifier, context.parentURL) : null;
   const source = (from ?? near)?.href.replace(/\.js$/, '.ts');
   if (source !== undefined && existsSync(fileURLToPath(source))) return { url: source, shortCircuit: true };
   return next(specifier, context);
@@ -23,7 +24,12 @@ export async function load(url, context, next) {
   const text = await readFile(new URL(url), 'utf8');
   const { code } = await transform(text, {
     filename: fileURLToPath(url),
-    jsc: { target: 'es2022', parser: { syntax: 'typescript', decorators: true } },
+    jsc: {
+      target: 'es2022',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+      keepClassNames: true,
+    },
     module: { type: 'es6' },
   });
   return { format: 'module', source: code, shortCircuit: true };
