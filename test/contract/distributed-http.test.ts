@@ -127,9 +127,9 @@ describe('HTTP of the Distributed API', () => {
     for (const [path, node] of [
       ['/node', 'lab1'],
       ['/api/node/:name', 'n'],
-      ['/task', null],
     ])
       expect(lines).toContainEqual(expect.objectContaining({ path, node }));
+    expect(lines).toContainEqual(expect.not.objectContaining({ node: expect.anything() }));
     expect(audit).toContainEqual(
       expect.objectContaining({ token: 'ops', method: 'DELETE', path: '/task/:id', task: 1, status: 200 }),
     );

@@ -22,7 +22,7 @@ export function auditNode(request: FastifyRequest, name: string): void {
 /**
  * One log line `audit` for every request that would change something, refused or not. Its fields, always all of them:
  * `token` (name or null), `client` (address), `method`, `path` (the route's pattern), `task` (id in the path, or null),
- * `node` (name in the path, or of the node to be made, or null), `made` (ids of tasks it made), `status`.
+ * `made` (ids of tasks it made), `status`; and of a request about a node its name, `node`.
  */
 export function addAudit(fastify: FastifyInstance, log: Log): void {
   const made = new WeakMap<FastifyRequest, readonly number[]>();
@@ -35,13 +35,14 @@ export function addAudit(fastify: FastifyInstance, log: Log): void {
     const { token, address } = callerOf(request);
     const { id = '', name = null } = request.params as { id?: string; name?: string };
     const { url = '' } = request.routeOptions;
+    const node = nodes.get(request) ?? (url.includes('/node/:name') ? name : null);
     log('info', 'audit', {
       token,
       client: address,
       method: request.method,
       path: url,
       task: parseId(id),
-      node: nodes.get(request) ?? (url.includes('/node/:name') ? name : null),
+      ...(node !== null && { node }),
       made: made.get(request) ?? [],
       status: reply.statusCode,
     });
