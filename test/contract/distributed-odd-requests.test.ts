@@ -72,7 +72,10 @@ describe('requests about nodes that somebody gets wrong', () => {
       await say(api, 'POST /api/node', form({ name: 'n1', url: locked.url, token }));
       for (const url of [moved.url, `https${locked.url.slice(4)}`, NOBODY]) {
         const { status, body } = await say(api, 'PUT /api/node/n1', form({ url }));
-        expect([status, body.message]).toEqual([400, expect.stringContaining('The token of n1 was given for')]);
+        expect([status, body.message]).toEqual([
+          400,
+          expect.stringContaining('The token of n1 was given for'),
+        ]);
       }
       expect((await api.context.nodes.find('n1'))?.url).toBe(locked.url);
       expect((await say(api, 'PUT /api/node/n1', form({ url: moved.url, token }))).status).toBe(200);
