@@ -8,10 +8,11 @@ import { PROCESSING_QUEUE } from '#queue/queues.js';
 import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { confVariables } from '../conf-variables.js';
-import { runMain, shutdownSignal, tell } from '../ipc.js';
+import { runMain, shutdownSignal } from '../ipc.js';
 import { createLog } from '../log.js';
-import { portError, readPort } from '../ports.js';
+import { readPort } from '../ports.js';
 import { mustBeSafe } from '../http/bind.js';
+import { serve } from '../http/serve.js';
 import { openContext } from './open-context.js';
 import { createServer } from './server.js';
 
@@ -51,14 +52,7 @@ await runMain(async () => {
   const context = await openContext({ home: dir, settings: wanted, log, shutdown }, cleanup);
   const app = await createServer(context);
   cleanup.defer(() => app.close());
-  try {
-    await app.listen(port, host);
-  } catch (error) {
-    throw await portError(error, port);
-  }
-  const url = await app.getUrl();
-  process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
-  tell({ kind: 'ready', url });
+  await serve(app, port, host);
   setImmediate(() => {
     // Loaded before anybody waits for it, after everybody may ask.
     context.queues.get(PROCESSING_QUEUE);

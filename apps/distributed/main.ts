@@ -7,9 +7,10 @@ import { aborted } from '../aborted.js';
 import { Cleanup } from '../cleanup.js';
 import { confVariables } from '../conf-variables.js';
 import { mustBeSafe } from '../http/bind.js';
-import { runMain, shutdownSignal, tell } from '../ipc.js';
+import { serve } from '../http/serve.js';
+import { runMain, shutdownSignal } from '../ipc.js';
 import { createLog, type Log } from '../log.js';
-import { portError, readPort } from '../ports.js';
+import { readPort } from '../ports.js';
 import { openContext } from './open-context.js';
 import { createServer } from './server.js';
 
@@ -47,14 +48,7 @@ await runMain(async () => {
   const context = await openContext({ home, settings, log, shutdown }, cleanup);
   const app = await createServer(context);
   cleanup.defer(() => app.close());
-  try {
-    await app.listen(port, host);
-  } catch (error) {
-    throw await portError(error, port);
-  }
-  const url = await app.getUrl();
-  process.stdout.write(`${JSON.stringify({ ready: true, url, pid: process.pid })}\n`);
-  tell({ kind: 'ready', url });
+  await serve(app, port, host);
   await aborted(shutdown);
 });
 if (process.connected) process.disconnect();

@@ -1,9 +1,10 @@
 import { DIST_ENDED } from '#distribution/task.js';
 import type { Context } from '../context.js';
+import { ended } from './ended.js';
 
 /** Ends a task as failed, whatever it does; its copy on a node is ended and deleted. Its row and its id stay. */
 export async function cancelTask(by: Context, id: number): Promise<'cancelled' | 'unknown' | 'ended'> {
-  const { tasks, samples, bells, log } = by;
+  const { tasks, log } = by;
   // Whoever moves it in between brings it nearer to its end: this does not go on for long.
   for (;;) {
     const task = await tasks.find(id);
@@ -11,9 +12,7 @@ export async function cancelTask(by: Context, id: number): Promise<'cancelled' |
     if (DIST_ENDED.includes(task.state)) return 'ended';
     if (!(await tasks.fail(task, 'it was cancelled', { clean: true }))) continue;
     log('info', 'cancelled', { task: id, stage: 'cancel' });
-    if (task.sha256 !== null) await samples.remove(task.sha256);
-    if (task.nodeId !== null) bells.remove(task.nodeId);
-    bells.place();
+    await ended(by, task);
     return 'cancelled';
   }
 }

@@ -3,20 +3,23 @@ import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
 import { DIST_ENDED } from '#distribution/task.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
 import { unnamed } from '#distribution/unnamed.js';
-import { failTask, left, type Kept } from './ends.js';
+import { ended, failTask, type Kept } from './ends.js';
 import type { Step } from './ills.js';
 import { inVain } from './in-vain.js';
-import { closedFor, isLost, nodeAnswered, RETRY_MS, type Again, type Course, type Parts } from './parts.js';
+import {
+  closedFor,
+  isLost,
+  nodeAnswered,
+  RETRY_MS,
+  type Again,
+  type Course,
+  type Handling,
+  type Parts,
+} from './parts.js';
 import { leave, see } from './see.js';
 
 /** Milliseconds between tries to get a report that the node does not have, or not as it should be. */
 const MISSING_MS = [1000, 3000, 6000] as const;
-
-interface Bringing {
-  readonly node: NodeRow;
-  readonly task: DistTaskRow;
-  readonly course: Course;
-}
 
 /**
  * Looks whether a task has ended on its node and brings its reports here. All that are wanted are on disk, synced and
@@ -57,7 +60,7 @@ export async function bring(
   }
 }
 
-async function fetchAll(parts: Parts, { node, task, course }: Bringing, signal: AbortSignal): Promise<Again> {
+async function fetchAll(parts: Parts, { node, task, course }: Handling, signal: AbortSignal): Promise<Again> {
   const began = performance.now();
   const kept: Kept[] = [];
   const { reportFormats, pcap } = parts.settings;
@@ -83,7 +86,7 @@ async function fetchAll(parts: Parts, { node, task, course }: Bringing, signal: 
   if (await parts.tasks.finish(task, kept)) {
     const ms = Math.round(performance.now() - began);
     parts.log('info', 'finished', { task: task.id, node: node.name, stage: 'bring', ms });
-    await left(parts, task);
+    await ended(parts, task);
   } else if (DIST_ENDED.includes((await parts.tasks.find(task.id))?.state ?? 'deleted')) {
     // Deleted or cancelled while it was fetched: nothing of it is to stay here.
     await parts.reports.remove(task.id);

@@ -7,14 +7,10 @@ const GRACE_MS = 1500;
 
 /** Closes a worker when its jobs have ended, or without them: they are then somebody else's when their locks run out. */
 export async function closeSoon(worker: Worker<JobData>): Promise<void> {
-  const over = new AbortController();
-  const late = sleep(GRACE_MS, 'late' as const, { signal: over.signal }).catch(() => 'closed' as const);
-  const closed = worker.close().then(() => 'closed' as const);
-  try {
-    if ((await Promise.race([closed, late])) === 'closed') return;
-  } finally {
-    over.abort();
-  }
-  closed.catch(() => {}); // its connections are cut now
-  await Promise.race([worker.disconnect(), sleep(GRACE_MS)]);
+  const closed = await Promise.race([worker.close().then(() => true), late(false)]);
+  if (!closed) await Promise.race([worker.disconnect(), late(undefined)]);
+}
+
+function late<T>(value: T): Promise<T> {
+  return sleep(GRACE_MS, value, { ref: false });
 }

@@ -1,5 +1,4 @@
 import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
-import { DIST_ENDED } from '#distribution/task.js';
 import type { FetchedReport } from '#nodes/node.js';
 import type { Parts } from './parts.js';
 
@@ -16,17 +15,29 @@ export async function failTask(
 ): Promise<void> {
   if (!(await parts.tasks.fail(task, why, options))) return;
   parts.log('warn', `failed: ${why}`, { task: task.id, stage: 'fail' });
+  await ended(parts, task);
+}
+
+/** A task has ended: its sample may go, too. */
+export async function ended(parts: Parts, task: DistTaskRow): Promise<void> {
+  if (task.sha256 !== null) await parts.samples.remove(task.sha256);
   await left(parts, task);
 }
 
-/** A task has ended, or left its node: its sample may go, its copy there is deleted, and others have room. */
-export async function left({ tasks, samples, jobs }: Parts, task: DistTaskRow): Promise<void> {
-  const now = await tasks.find(task.id);
-  if (task.sha256 !== null && (now === null || DIST_ENDED.includes(now.state)))
-    await samples.remove(task.sha256);
-  if (task.nodeId !== null) {
-    const due = await tasks.removals(task.nodeId, 100);
-    await jobs.at(task.nodeId, 'remove', due.map(({ id }) => id)); // prettier-ignore
-  }
-  await jobs.house('place');
+/** A task has left its node: its copy there is deleted, and others have room. */
+export async function left(parts: Parts, { nodeId }: DistTaskRow): Promise<void> {
+  if (nodeId !== null) await removeDue(parts, nodeId);
+  await parts.jobs.house('place');
+}
+
+/** Removals of one node that are asked for at once; the reconciler asks for the rest. */
+const AT_ONCE = 500;
+
+/** Asks for what is due to be deleted on a node. */
+export async function removeDue(
+  { tasks, jobs }: Pick<Parts, 'tasks' | 'jobs'>,
+  nodeId: number,
+): Promise<void> {
+  const due = await tasks.removals(nodeId, AT_ONCE);
+  await jobs.at(nodeId, 'remove', due.map(({ id }) => id)); // prettier-ignore
 }

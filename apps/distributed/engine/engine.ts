@@ -4,6 +4,7 @@ import { reason } from '#domain/errors.js';
 import { Cleanup } from '../../cleanup.js';
 import type { Bells, Context } from '../context.js';
 import { EarlyEnds } from './early.js';
+import { removeDue } from './ends.js';
 import { every } from './every.js';
 import { keepHouse } from './housekeeping.js';
 import { Ills } from './ills.js';
@@ -61,7 +62,7 @@ export class Engine implements AsyncDisposable {
     const ring = (work: Promise<unknown>): void => void work.catch(onError);
     const bells: Bells = {
       place: () => ring(jobs.house('place')),
-      remove: (nodeId) => ring(removeAt(parts, nodeId)),
+      remove: (nodeId) => ring(removeDue(parts, nodeId)),
       nodes: () => ring(workers.sync().then(() => jobs.house('reconcile'))),
     };
     return new Engine(bells, cleanup.move());
@@ -80,9 +81,4 @@ async function housework(parts: WorkerParts, name: HouseJobName): Promise<void> 
     // The next reconciliation does it again.
     parts.log('error', `${name}: ${reason(error)}`, { stage: name });
   }
-}
-
-async function removeAt({ tasks, jobs }: WorkerParts, nodeId: number): Promise<void> {
-  const due = await tasks.removals(nodeId, 500);
-  await jobs.at(nodeId, 'remove', due.map(({ id }) => id)); // prettier-ignore
 }

@@ -2,7 +2,7 @@ import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
 import { NodeError } from '#nodes/error.js';
 import type { NodeClient } from '#nodes/node.js';
-import { closedFor, nodeFailed, type Parts } from './parts.js';
+import { closedFor, nodeAnswered, nodeFailed, type Parts } from './parts.js';
 import { see } from './see.js';
 import { takeBack } from './take-back.js';
 
@@ -47,14 +47,12 @@ type LookParts = Parts & { readonly lastLooks: LastLooks };
 
 /** Asks a node how it is and what has become of its tasks. It is done again every `interval` seconds. */
 export async function look(parts: LookParts, node: NodeRow, signal: AbortSignal): Promise<void> {
-  const { nodes, statuses, clients, jobs, lastLooks, ills, log } = parts;
+  const { nodes, statuses, clients, jobs, lastLooks } = parts;
   if (closedFor(node) !== null || isFresh(node, parts)) return;
   const client = clients.of(node);
   try {
     const status = await client.status(signal);
-    const heals = ills.answered(node.id, 'look');
-    if (heals && node.failures > 0) log('info', `node ${node.name} answers again`, { node: node.name });
-    await nodes.saw(node.id, status.raw, heals);
+    await nodeAnswered(parts, node, 'look', status.raw);
     await statuses.add(node.id, status.raw);
     const known = await nodes.machines(node.id);
     const everyMs = known.length === status.machines.total ? MACHINES_MS : CHANGED_MS;

@@ -1,6 +1,7 @@
 import type { Job, Worker } from 'bullmq';
 import { reason, SandboxError } from '#domain/errors.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
+import { linkedSignal } from '#machinery/linked-signal.js';
 import { bring } from './bring.js';
 import { closeSoon } from './close-soon.js';
 import { bullmq, type JobData, type NodeJobName } from './jobs.js';
@@ -85,12 +86,7 @@ export class NodeWorkers implements AsyncDisposable {
 
   /** A job that cannot be done now is put off, never lost: even what nobody foresaw is tried again. */
   async #work(nodeId: number, { job, token, signal, end }: Working): Promise<void> {
-    const both = new AbortController();
-    const abort = () => both.abort(new Error('this controller ends, or has lost the job'));
-    for (const one of [signal, end]) {
-      if (one?.aborted) abort();
-      one?.addEventListener('abort', abort, { once: true });
-    }
+    using both = linkedSignal(signal === undefined ? [end] : [signal, end], null);
     let again: Again;
     try {
       again = await this.#step(nodeId, job, both.signal);
@@ -104,8 +100,6 @@ export class NodeWorkers implements AsyncDisposable {
           task: job.data.id,
         });
       }
-    } finally {
-      for (const one of [signal, end]) one?.removeEventListener('abort', abort);
     }
     if (again === null || job.name === 'look') return;
     await job.moveToDelayed(Date.now() + Math.min(again, LONGEST_MS), token);

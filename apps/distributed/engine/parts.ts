@@ -1,4 +1,5 @@
 import { reason } from '#domain/errors.js';
+import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
 import { NodeError } from '#nodes/error.js';
 import type { Context } from '../context.js';
@@ -35,6 +36,13 @@ export interface Course {
   fault(): Promise<void>;
 }
 
+/** A task that a job is about. */
+export interface Handling {
+  readonly node: NodeRow;
+  readonly task: DistTaskRow;
+  readonly course: Course;
+}
+
 /** So long in vain that the node will not do it any more. */
 export function isLost({ since }: Pick<Course, 'since'>, { settings }: Pick<Parts, 'settings'>): boolean {
   return since !== null && Date.now() - since > settings.lostAfter * 1000;
@@ -49,16 +57,18 @@ export function closedFor(node: NodeRow): Again {
 /** Milliseconds for which a node that answered counts as having done so just now. */
 const JUST_NOW_MS = 2000;
 
-/** A call reached its end: when no other fails, the breaker closes. */
+/** A call reached its end: when no other fails, the breaker closes. `status` is what the node said of itself, if it did. */
 export async function nodeAnswered(
   { nodes, ills, log }: Pick<Parts, 'nodes' | 'ills' | 'log'>,
   node: NodeRow,
   step: Step,
+  status?: Record<string, unknown>,
 ): Promise<void> {
   const heals = ills.answered(node.id, step);
-  const isNews = (heals && node.failures > 0) || Date.now() - (node.seenOn?.getTime() ?? 0) > JUST_NOW_MS;
-  if (heals && node.failures > 0) log('info', `node ${node.name} answers again`, { node: node.name });
-  if (isNews) await nodes.saw(node.id, undefined, heals);
+  const isBack = heals && node.failures > 0;
+  const isNews = status !== undefined || Date.now() - (node.seenOn?.getTime() ?? 0) > JUST_NOW_MS;
+  if (isBack) log('info', `node ${node.name} answers again`, { node: node.name });
+  if (isBack || isNews) await nodes.saw(node.id, status, heals);
 }
 
 /** A call did not reach its end: the node is told apart from what it was asked for. @throws any other error */

@@ -1,5 +1,6 @@
 import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
+import { removeDue } from './ends.js';
 import { closedFor, type Parts } from './parts.js';
 import { leave } from './see.js';
 
@@ -19,10 +20,7 @@ export async function reconcile(parts: Parts): Promise<void> {
     if (last === undefined) break;
     after = last.id;
   }
-  for (const nodeId of await tasks.nodesWithRemovals()) {
-    const due = await tasks.removals(nodeId, PAGE);
-    await jobs.at(nodeId, 'remove', due.map(({ id }) => id)); // prettier-ignore
-  }
+  for (const nodeId of await tasks.nodesWithRemovals()) await removeDue(parts, nodeId);
   await jobs.house('place');
 }
 

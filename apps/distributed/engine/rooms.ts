@@ -1,4 +1,5 @@
 import { roomOf, type NodeRoom } from '#distribution/placement.js';
+import { grouped } from '../../grouped.js';
 import type { Parts } from './parts.js';
 
 /** Every node, with what it may be given now. */
@@ -8,9 +9,7 @@ export async function roomsOf({
   settings,
 }: Pick<Parts, 'nodes' | 'tasks' | 'settings'>): Promise<NodeRoom[]> {
   const [rows, machines, load] = await Promise.all([nodes.list(), nodes.machines(), tasks.load()]);
+  const own = grouped(machines, ({ nodeId }) => nodeId);
   const now = new Date();
-  return rows.map((node) => {
-    const own = machines.filter(({ nodeId }) => nodeId === node.id);
-    return roomOf(node, own, load.get(node.id), settings, now);
-  });
+  return rows.map((node) => roomOf(node, own.get(node.id) ?? [], load.get(node.id), settings, now));
 }

@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { reason } from '#domain/errors.js';
 import type { DistTaskRow } from '#distribution/entities/dist-task.entity.js';
 import type { NodeRow } from '#distribution/entities/node.entity.js';
-import type { SampleFiles } from '#distribution/sample-files.js';
 import { NodeError } from '#nodes/error.js';
 import { withNode } from '#distribution/tasks.js';
 import type { Work } from '#nodes/node.js';
@@ -15,17 +13,16 @@ import {
   nodeFailed,
   type Again,
   type Course,
-  RETRY_MS,
+  type Handling,
   type Parts,
 } from './parts.js';
 import { leave } from './see.js';
+import { withWork } from './work.js';
 
-const GONE = 'its file is gone from the samples folder';
-
-/** Milliseconds between two looks for a file. */
-const LOOK_MS = 100;
-
-/** Hands a task to its node. What it may have taken already is looked for, and never sent again to it under the same mark. */
+/**
+ * Hands a task to its node. What it may have taken already is looked for; it is sent again to a node only that knows it by
+ * its key.
+ */
 export async function submit(
   parts: Parts,
   node: NodeRow,
@@ -38,47 +35,34 @@ export async function submit(
   return task.state === 'sending' ? findOut(parts, { node, task, course }, signal) : null;
 }
 
-interface Submitting {
-  readonly node: NodeRow;
-  readonly task: DistTaskRow;
-  readonly course: Course;
+async function send(parts: Parts, { node, task, course }: Handling, signal: AbortSignal): Promise<Again> {
+  if (closedFor(node) !== null || !(node.enabled || task.pinned)) return passOn(parts, task);
+  return withWork(parts, task, async (work) => {
+    const now = { attempts: task.attempts + 1, sentOn: new Date() };
+    const sending = await parts.tasks.move(task, 'sending', now);
+    if (sending === null) return null;
+    const handling = { node, task: sending, course };
+    try {
+      return await deliver(parts, handling, work, signal);
+    } catch (error) {
+      return failed(parts, handling, error);
+    }
+  });
 }
 
-async function send(parts: Parts, { node, task, course }: Submitting, signal: AbortSignal): Promise<Again> {
-  const { tasks, clients } = parts;
-  if (closedFor(node) !== null || !(node.enabled || task.pinned)) return passOn(parts, task);
-  let work: Work | null;
-  try {
-    work = await workOf(parts, task);
-  } catch (error) {
-    // A disk that is away is no end of a task.
-    const why = `its file cannot be read: ${reason(error)}`;
-    await tasks.note(task, why);
-    parts.log('warn', why, { task: task.id, stage: 'submit' });
-    return RETRY_MS;
-  }
-  if (work === null) {
-    await failTask(parts, task, GONE, { clean: true });
-    return null;
-  }
-  const now = { attempts: task.attempts + 1, sentOn: new Date() };
-  const sending = await tasks.move(task, 'sending', now);
-  if (sending === null) return null;
-  try {
-    const remoteId = await clients.of(node).submit(work, signal);
-    await nodeAnswered(parts, node, 'submit');
-    return await noteIt(parts, { node, task: sending, remoteId });
-  } catch (error) {
-    return failed(parts, { node, task: sending, course }, error);
-  }
+async function deliver(
+  parts: Parts,
+  { node, task }: Handling,
+  work: Work,
+  signal: AbortSignal,
+): Promise<Again> {
+  const remoteId = await parts.clients.of(node).submit(work, signal);
+  await nodeAnswered(parts, node, 'submit');
+  return noteIt(parts, { node, task, remoteId });
 }
 
 /** An earlier try had no clear end, or none at all: it was killed. */
-async function findOut(
-  parts: Parts,
-  { node, task, course }: Submitting,
-  signal: AbortSignal,
-): Promise<Again> {
+async function findOut(parts: Parts, { node, task, course }: Handling, signal: AbortSignal): Promise<Again> {
   if (isLost(course, parts)) {
     await leave(parts, task, `${task.reason ?? `node ${node.name} does not say whether it has it`}.`);
     return null;
@@ -103,26 +87,16 @@ async function findOut(
   }
 }
 
-async function sendAgain(
-  parts: Parts,
-  { node, task, course }: Submitting,
-  signal: AbortSignal,
-): Promise<Again> {
-  const work = await workOf(parts, task);
-  if (work === null) {
-    await failTask(parts, task, GONE, { clean: true });
-    return null;
-  }
-  try {
-    const remoteId = await parts.clients.of(node).submit(work, signal);
-    await nodeAnswered(parts, node, 'submit');
-    return await noteIt(parts, { node, task, remoteId });
-  } catch (error) {
-    // What was sent before may still arrive, however clear it is that this was not.
-    const isAnswer = error instanceof NodeError && error.code === 'NODE_REFUSED' && !error.unclear;
-    const submitting = { node, task, course };
-    return isAnswer ? failed(parts, submitting, error) : inVain(parts, submitting, { step: 'submit', error });
-  }
+async function sendAgain(parts: Parts, handling: Handling, signal: AbortSignal): Promise<Again> {
+  return withWork(parts, handling.task, async (work) => {
+    try {
+      return await deliver(parts, handling, work, signal);
+    } catch (error) {
+      // What was sent before may still arrive, however clear it is that this was not.
+      const isAnswer = error instanceof NodeError && error.code === 'NODE_REFUSED' && !error.unclear;
+      return isAnswer ? failed(parts, handling, error) : inVain(parts, handling, { step: 'submit', error });
+    }
+  });
 }
 
 /** Looks at a node for which what was sent to it, and broken off, may still come to be there. */
@@ -170,10 +144,10 @@ async function noteIt(parts: Parts, { node, task, remoteId }: Sent): Promise<Aga
   return null;
 }
 
-async function failed(parts: Parts, submitting: Submitting, error: unknown): Promise<Again> {
+async function failed(parts: Parts, handling: Handling, error: unknown): Promise<Again> {
   if (!(error instanceof NodeError)) throw error;
-  const { node, task } = submitting;
-  if (error.unclear) return inVain(parts, submitting, { step: 'submit', error });
+  const { node, task } = handling;
+  if (error.unclear) return inVain(parts, handling, { step: 'submit', error });
   if (error.code !== 'NODE_REFUSED') {
     await nodeFailed(parts, { node, step: 'submit' }, error);
     return passOn(parts, task, reason(error));
@@ -200,25 +174,4 @@ async function passOn(parts: Parts, task: DistTaskRow, why: string | null = null
   await parts.tasks.move(task, 'pending', { nodeId, attempts, ...(why !== null && { reason: why }) });
   await parts.jobs.house('place');
   return null;
-}
-
-/** Null: the file is gone. @throws what the disk says when the folder of samples cannot be read */
-async function workOf({ samples }: Parts, task: DistTaskRow): Promise<Work | null> {
-  const { sha256 } = task;
-  if (sha256 !== null && !(await isThere(samples, sha256))) return null;
-  const file = sha256 === null ? null : samples.path(sha256);
-  const { mark, target, timeout, priority, options, machine, platform, arch, tags, custom } = task;
-  const { memory, enforceTimeout, clock } = task;
-  return {
-    ...{ mark, file, target, package: task.package, timeout, priority, options },
-    ...{ machine, platform, arch, tags, custom, memory, enforceTimeout, clock },
-  };
-}
-
-/** Who removes a file while a task comes to need it takes its name away for a moment. */
-async function isThere(samples: SampleFiles, sha256: string, looks = 5): Promise<boolean> {
-  if (await samples.restore(sha256)) return true;
-  if (looks === 1) return false;
-  await sleep(LOOK_MS);
-  return isThere(samples, sha256, looks - 1);
 }
