@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CuckooNode } from './cuckoo.js';
 import { NodeHttp } from './http.js';
 import type { Work } from './node.js';
+import { plainWork } from './plain-work.js';
 import { bodyOf, LIMITS, never, sendJson, serve, type FakeServer } from './server.fake.js';
 
 let folder: string;
@@ -16,23 +17,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const MARK = 'dist:00112233445566778899aabbccddeeff';
-const WORK: Work = {
-  mark: MARK,
-  file: null,
-  target: 'http://example.org/a?b=c',
-  package: null,
-  timeout: 0,
-  priority: 1,
-  options: null,
-  machine: null,
-  platform: null,
-  arch: null,
-  tags: [],
-  custom: null,
-  memory: false,
-  enforceTimeout: false,
-  clock: null,
-};
+const WORK = plainWork({ mark: MARK, target: 'http://example.org/a?b=c' });
 const STATUS = {
   version: '2.0.7',
   machines: { total: 1, available: 1 },

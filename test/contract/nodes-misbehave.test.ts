@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { DIALECTS, type Dialect } from '#nodes/dialect.js';
 import { NodeError } from '#nodes/error.js';
 import type { NodeClient, NodeLimits, Work } from '#nodes/node.js';
+import { plainWork } from '#nodes/plain-work.js';
 import { openNode } from '#nodes/open.js';
 import type { Broken, Endpoint, Knobs, ScriptedOptions } from '../support/scripted-node/options.js';
 import { startScriptedNode, type ScriptedNode } from '../support/scripted-node/start.js';
@@ -24,23 +25,7 @@ let url: Work;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'misbehave-'));
   await writeFile(join(dir, 'sample'), Buffer.alloc(300_000, 'x'));
-  url = {
-    mark: MARK,
-    file: null,
-    target: 'http://a.example/',
-    package: null,
-    timeout: 0,
-    priority: 1,
-    options: null,
-    machine: null,
-    platform: null,
-    arch: null,
-    tags: [],
-    custom: null,
-    memory: false,
-    enforceTimeout: false,
-    clock: null,
-  };
+  url = plainWork({ mark: MARK, target: 'http://a.example/' });
   file = { ...url, file: join(dir, 'sample'), target: 'a.exe' };
 });
 afterEach(async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { detectDialect } from '#nodes/detect.js';
 import type { NodeClient, NodeEvent, NodeLimits, Work } from '#nodes/node.js';
+import { plainWork } from '#nodes/plain-work.js';
 import { openNode } from '#nodes/open.js';
 import { startApi, type TestApi } from '../support/api.js';
 import { drive, leave } from '../support/api-client.js';
@@ -38,26 +39,8 @@ afterAll(async () => {
 const address = (token: string | null = TOKEN) => ({ name: 'n1', url: `${api.url}/`, token });
 
 function workOf(changes: Partial<Work> = {}): Work {
-  return {
-    ...{
-      mark: `dist:${randomBytes(16).toString('hex')}`,
-      file: null,
-      target: 'http://example.org/?a=b&c',
-      package: null,
-    },
-    ...{
-      timeout: 0,
-      priority: 1,
-      options: null,
-      machine: null,
-      platform: null,
-      arch: null,
-      tags: [],
-      custom: null,
-    },
-    ...{ memory: false, enforceTimeout: false, clock: null },
-    ...changes,
-  };
+  const mark = `dist:${randomBytes(16).toString('hex')}`;
+  return plainWork({ mark, target: 'http://example.org/?a=b&c', ...changes });
 }
 
 async function file(content: Buffer): Promise<string> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { reason } from '#domain/errors.js';
 import { NodeError } from '#nodes/error.js';
 import type { NodeMachine, Work } from '#nodes/node.js';
+import { plainWork } from '#nodes/plain-work.js';
 import { fail, ok, skipped } from '../../verdict.js';
 import { fetchReports } from './fetch-reports.js';
 import { followTask } from './follow-task.js';
@@ -50,23 +51,10 @@ async function prepare(machine: NodeMachine, mark: string, folder: string): Prom
   const { target, content } = harmlessFor(machine.platform);
   const file = content === null ? null : join(folder, target);
   if (file !== null && content !== null) await writeFile(file, content);
-  return {
-    mark,
-    file,
-    target,
-    package: null,
-    timeout: RUN_S,
-    priority: PRIORITY,
-    options: null,
+  return plainWork({
+    ...{ mark, file, target, timeout: RUN_S, priority: PRIORITY, platform: machine.platform },
     machine: machine.reserved ? (machine.label ?? machine.name) : null,
-    platform: machine.platform,
-    arch: null,
-    tags: [],
-    custom: null,
-    memory: false,
-    enforceTimeout: false,
-    clock: null,
-  };
+  });
 }
 
 interface Submitted {

@@ -1,5 +1,5 @@
-import { Client } from 'pg';
 import { TERMINAL, type TaskStatus } from '#domain/task.js';
+import { withClient } from '../with-client.js';
 
 /** Writes down every change of a task's status, in the transaction that makes it. */
 export async function installAudit(connection: string): Promise<void> {
@@ -36,14 +36,4 @@ export function brokenPromises(audit: ReadonlyMap<number, readonly TaskStatus[]>
     const kept = ends.length === 1 && last !== undefined && TERMINAL.includes(last);
     return kept ? [] : [`task ${task}: ${statuses.join(' → ')}`];
   });
-}
-
-async function withClient<T>(connection: string, work: (db: Client) => Promise<T>): Promise<T> {
-  const db = new Client({ connectionString: connection });
-  await db.connect();
-  try {
-    return await work(db);
-  } finally {
-    await db.end();
-  }
 }

@@ -1,6 +1,6 @@
-import { Client } from 'pg';
 import { openDistDatabase } from '#distribution/database.js';
 import type { DistState } from '#distribution/task.js';
+import { withClient } from '../with-client.js';
 
 /** A distributed task as it was after one of its moves. */
 export interface Move {
@@ -54,14 +54,4 @@ export function told(moves: readonly Move[]): string {
       return `${state}${where}${reason === null ? '' : ` (${reason})`}`;
     })
     .join(' → ');
-}
-
-async function withClient<T>(connection: string, work: (db: Client) => Promise<T>): Promise<T> {
-  const db = new Client({ connectionString: connection });
-  await db.connect();
-  try {
-    return await work(db);
-  } finally {
-    await db.end();
-  }
 }

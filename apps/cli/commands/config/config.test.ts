@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { CONF_NAMES, defaultFile } from '#config/files.js';
-import { COMMANDS } from '../../commands.js';
+import { runCommand } from '../../../../test/support/run-command.js';
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`../../../../test/fixtures/conf/${name}`, import.meta.url));
@@ -20,18 +20,8 @@ afterEach(async () => {
 
 /** Runs a command on the home, as its user would. */
 async function malkoha(command: string, ...args: readonly string[]): Promise<{ code: number; out: string }> {
-  const written: string[] = [];
-  const write = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    written.push(String(text));
-    return true;
-  });
-  try {
-    const loaded = await COMMANDS[command]?.load();
-    const code = (await loaded?.run([...args, '--home', home])) ?? -1;
-    return { code, out: written.join('').replaceAll(home, '~') };
-  } finally {
-    write.mockRestore();
-  }
+  const { code, out } = await runCommand(command, ...args, '--home', home);
+  return { code, out: out.replaceAll(home, '~') };
 }
 
 const conf = (name: string) => readFile(join(home, 'conf', name), 'utf8');

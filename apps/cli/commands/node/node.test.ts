@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { COMMANDS } from '../../commands.js';
+import { runCommand } from '../../../../test/support/run-command.js';
 
 /** What the scripted API answers to `METHOD /path`. */
 type Script = Readonly<Record<string, readonly [status: number, body: unknown]>>;
@@ -67,22 +67,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return request.headers.authorization === 'Bearer t0ken' ? Buffer.concat(pieces).toString() : 'no token!';
 }
 
-const node = (...args: readonly string[]) => malkoha('node', ...args, '--home', home);
-
-async function malkoha(command: string, ...args: readonly string[]): Promise<{ code: number; out: string }> {
-  const written: string[] = [];
-  const write = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    written.push(String(text));
-    return true;
-  });
-  try {
-    const loaded = await COMMANDS[command]?.load();
-    const code = (await loaded?.run(args)) ?? -1;
-    return { code, out: written.join('') };
-  } finally {
-    write.mockRestore();
-  }
-}
+const node = (...args: readonly string[]) => runCommand('node', ...args, '--home', home);
 
 test('commands for the daemon of a lab say that this is another API', async () => {
   server.prependListener('request', (_request, response) => {
@@ -90,7 +75,7 @@ test('commands for the daemon of a lab say that this is another API', async () =
   });
   const port = String((server.address() as AddressInfo).port);
   for (const [command, ...args] of [['status'], ['task', 'list'], ['task', 'report', '1']] as const)
-    await expect(malkoha(command, ...args, '--port', port, '--home', home)).rejects.toThrow(
+    await expect(runCommand(command, ...args, '--port', port, '--home', home)).rejects.toThrow(
       `http://127.0.0.1:${port} is the Distributed API, not the daemon of a lab: \`malkoha node list\``,
     );
 });
