@@ -75,7 +75,7 @@ function refusal(host: string, ip: string): NodeError {
   const what = host === ip ? ip : `${host} is ${ip}, which`;
   return new NodeError(
     'NODE_ADDRESS',
-    `${what} is a link-local address, where clouds keep their metadata: no node may be there`,
+    `${what} is a link-local address, where clouds keep their metadata; allow_link_local in [nodes] of distributed.conf allows it`,
   );
 }
 
